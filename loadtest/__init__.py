@@ -1,0 +1,1 @@
+"""Workloads with exact truth, and the means to run and judge them."""

@@ -1,0 +1,1 @@
+"""ClickHouse: migrations, views, and the writer that counts every event exactly once."""

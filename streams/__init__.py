@@ -1,0 +1,1 @@
+"""The worker: batch transport, decoding, counting and checkpoints under Faust."""

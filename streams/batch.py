@@ -1,0 +1,57 @@
+"""What the transport hands to an agent: all records of one partition that one fetch brought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """Consecutive records of one partition, in offset order.
+
+    `first` is the position before the batch and `next_offset` the position after it: offsets that hold no
+    record (compaction, transaction markers) lie in [first, next_offset) too, so that batches form a chain.
+    `epoch` numbers the assignment under which the batch was fetched; a batch of an older epoch must be dropped.
+    `offsets` and `values` have the same length, which may be zero.
+    """
+
+    topic: str
+    partition: int
+    epoch: int
+    first: int
+    next_offset: int
+    offsets: Sequence[int]
+    values: Sequence[bytes | None]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def split(self, offset: int) -> tuple[RecordBatch, RecordBatch]:
+        """Cut at `offset`: the first part covers [first, offset), the second [offset, next_offset).
+
+        Raises ValueError unless first <= offset <= next_offset.
+        """
+        if not self.first <= offset <= self.next_offset:
+            raise ValueError(f"offset {offset} lies outside [{self.first}, {self.next_offset}]")
+        at = sum(1 for o in self.offsets if o < offset)
+        return (
+            RecordBatch(
+                self.topic,
+                self.partition,
+                self.epoch,
+                self.first,
+                offset,
+                self.offsets[:at],
+                self.values[:at],
+            ),
+            RecordBatch(
+                self.topic,
+                self.partition,
+                self.epoch,
+                offset,
+                self.next_offset,
+                self.offsets[at:],
+                self.values[at:],
+            ),
+        )

@@ -1,0 +1,47 @@
+"""The rules of counting: everything but the records and the clock that can change a count."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+
+import msgspec
+
+#: Raised by one whenever the same record, clock and settings would be counted differently than before.
+DECODING_VERSION = 1
+
+
+class Rules(msgspec.Struct, frozen=True, dict=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings that a recount must repeat to reproduce a delta, row for row.
+
+    Their text is kept in ClickHouse under `version`; a claim names the version it was counted with.
+    """
+
+    decoding: int = DECODING_VERSION
+    min_event_time_s: int = 1_451_606_400
+    """Unix seconds; earlier events are rejected. Default 2016-01-01T00:00:00Z."""
+    max_future_s: int = 600
+    max_record_bytes: int = 256 * 1024
+    max_tag_bytes: int = 512
+    """UTF-8 bytes of a tag's normal form; longer tags are dropped, their record is counted."""
+    max_hashtags_per_event: int = 256
+    tag_groups: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - msgspec copies the default
+    """Name of a group -> normal forms of its tags. An event that carries any of them adds one row `@name`."""
+
+    @cached_property
+    def text(self) -> str:
+        """The rules as canonical JSON (sorted keys)."""
+        return msgspec.json.encode(self, order="sorted").decode()
+
+    @cached_property
+    def version(self) -> str:
+        """First 16 hex digits of the SHA-256 of `text`."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    @classmethod
+    def parse(cls, text: str) -> Rules:
+        """Read rules back from their text.
+
+        Raises msgspec.ValidationError where the text holds a field or value that this build does not know.
+        """
+        return msgspec.json.decode(text, type=cls)
