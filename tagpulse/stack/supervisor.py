@@ -1,0 +1,239 @@
+"""The stack as a whole: starts processes in order, brings back those that die, ends them in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from types import TracebackType
+from typing import NoReturn
+
+from tagpulse.stack import credentials
+from tagpulse.stack.backoff import Backoff
+from tagpulse.stack.broker import Broker
+from tagpulse.stack.clickhouse import ClickHouse
+from tagpulse.stack.errors import StackDiedError
+from tagpulse.stack.logfile import LogFile
+from tagpulse.stack.options import Endpoints, EventKind, StackEvent, StackOptions
+from tagpulse.stack.rundir import RunDirectory
+from tagpulse.stack.server import Server
+from tagpulse.stack.topics import create_topics
+from tagpulse.stack.worker import Worker
+
+
+class Stack:
+    """`async with Stack(options) as stack:` enters when every worker is ready, and leaves nothing running.
+
+    Must run in the main thread. Entering raises a StackError, or what a hook raised.
+
+    - A worker that dies is restarted, for ever, with back-off.
+    - ClickHouse is restarted on the same data and port; workers retry or die meanwhile, and come back.
+    - The broker's log is in memory. When it dies, events that were not counted yet are lost, and so are the
+      offsets. The workers are stopped, a new broker is started on the same port, `prepare_broker` announces
+      the new log, the topics are made anew, the workers started.
+    - Broker or ClickHouse dying again and again ends supervision: `wait` raises StackDiedError.
+    """
+
+    def __init__(self, options: StackOptions, on_event: Callable[[StackEvent], None] = lambda event: None) -> None:
+        self.options = options
+        self.directory = RunDirectory(options.data)
+        self.servers: list[Server] = []
+        """All of them, in the order in which they were started."""
+        self.workers: list[Worker] = []
+        self.stopping = False
+        """Set as soon as the processes are being ended."""
+        self._on_event = on_event
+        self._cleanup = contextlib.AsyncExitStack()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._worker_keepers: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Stack:
+        self._death: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def wait(self) -> NoReturn:
+        """Wait for the end of supervision: raises StackDiedError."""
+        await asyncio.shield(self._death)
+        raise AssertionError("the future only ever raises")
+
+    def kill(self) -> None:
+        """End every process at once, without grace. A stop under way then finishes quickly."""
+        self.stopping = True
+        for server in self.servers:
+            server.kill()
+
+    async def _start(self) -> None:
+        options = self.options
+        self._cleanup.enter_context(self.directory)
+        login = (
+            credentials.generate()
+            if self.directory.temporary
+            else credentials.load_or_create(self.directory.credentials)
+        )
+        self.broker = Broker(self._log("broker"), port=options.kafka_port)
+        self.clickhouse = ClickHouse(
+            self._log("clickhouse"),
+            data=self.directory.clickhouse,
+            credentials=login,
+            command=options.clickhouse_command,
+            port=options.clickhouse_port,
+            grace_s=options.server_grace_s,
+            lock=self.directory.lock,
+        )
+        for server in (self.broker, self.clickhouse):
+            self.servers.append(server)
+            self._cleanup.push_async_callback(self._end, server)
+            await server.start(options.start_deadline_s)
+            self._emit(EventKind.READY, server)
+        self.endpoints = Endpoints(
+            kafka=self.broker.bootstrap_servers, clickhouse=self.clickhouse.url, credentials=login
+        )
+        await options.prepare(self.endpoints)
+        await self._fill_broker()
+        self._cleanup.push_async_callback(self._end_workers)
+        self.workers = [self._worker(index) for index in range(options.workers)]
+        self.servers.extend(self.workers)
+        await self._start_workers()
+        self._cleanup.push_async_callback(self._cancel_keepers)
+        limit = options.server_restart_attempts
+        self._keep(self._keepers, self.clickhouse, partial(self._revive, self.clickhouse), limit)
+        self._keep(self._keepers, self.broker, self._revive_broker, limit)
+        self._keep_workers(running=True)
+
+    async def _stop(self) -> None:
+        self.stopping = True
+        if not self._death.done():
+            self._death.cancel()
+        elif not self._death.cancelled():
+            self._death.exception()  # seen: nobody may have waited for it
+        await self._cleanup.aclose()
+
+    def _worker(self, index: int) -> Worker:
+        return Worker(
+            index,
+            self._log(f"worker-{index}"),
+            endpoints=self.endpoints,
+            command=self.options.worker_command,
+            grace_s=self.options.worker_grace_s,
+        )
+
+    async def _start_workers(self) -> None:
+        starts = [asyncio.create_task(self._revive(worker)) for worker in self.workers]
+        try:
+            await asyncio.gather(*starts)
+        finally:
+            await _cancel(starts)
+        for worker in self.workers:
+            self._emit(EventKind.READY, worker)
+
+    async def _fill_broker(self) -> None:
+        await self.options.prepare_broker(self.endpoints)
+        names = self.endpoints.topics.values()
+        await create_topics(self.endpoints.kafka, dict.fromkeys(names, self.options.partitions))
+
+    def _keep_workers(self, *, running: bool) -> None:
+        for worker in self.workers:
+            self._keep(self._worker_keepers, worker, partial(self._revive, worker), None, running)
+
+    async def _revive(self, server: Server) -> None:
+        await server.start(self.options.start_deadline_s)
+
+    async def _revive_broker(self) -> None:
+        # Workers first: they hold offsets of a log that is no more, and must not meet the new one with them.
+        await _cancel(self._worker_keepers)
+        self._worker_keepers.clear()
+        await self._end_workers()
+        await self.broker.stop()  # an earlier attempt may have failed after its start
+        await self._revive(self.broker)
+        await self._fill_broker()
+        self._keep_workers(running=False)
+
+    def _keep(
+        self,
+        keepers: list[asyncio.Task[None]],
+        server: Server,
+        bring_back: Callable[[], Awaitable[None]],
+        limit: int | None,
+        running: bool = True,
+    ) -> None:
+        task = asyncio.create_task(self._supervise(server, bring_back, limit, running), name=server.name)
+        task.add_done_callback(self._on_keeper_done)
+        keepers.append(task)
+
+    def _on_keeper_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) and not self._death.done():
+            self._death.set_exception(error)
+
+    async def _supervise(
+        self, server: Server, bring_back: Callable[[], Awaitable[None]], limit: int | None, running: bool
+    ) -> None:
+        """Bring `server` back whenever it ends; for ever, or until `limit` attempts in a row failed."""
+        options = self.options
+        backoff = Backoff(
+            first_s=options.restart_first_s,
+            most_s=options.restart_most_s,
+            well_after_s=options.restart_well_after_s,
+        )
+        cause = ""
+        while True:
+            if running:
+                since = time.monotonic()
+                await server.process.wait()
+                backoff.ran(time.monotonic() - since)
+                cause = f"{server.process.exit_text()}\n{server.log.tail()}".rstrip()
+                self._emit(EventKind.DIED, server, cause)
+                if server is self.broker:
+                    self._emit(EventKind.LOG_LOST, server, "events that were not counted yet are gone")
+            while True:
+                if limit is not None and backoff.attempts >= limit:
+                    raise StackDiedError(server.name, limit, cause)
+                delay = backoff.next() if running else 0.0
+                self._emit(EventKind.RESTARTING, server, f"in {delay:g} s")
+                running = True
+                await asyncio.sleep(delay)
+                try:
+                    await bring_back()
+                except Exception as error:  # a hook may raise anything; the next attempt may succeed
+                    cause = str(error)
+                    self._emit(EventKind.FAILED, server, cause)
+                else:
+                    break
+            self._emit(EventKind.READY, server)
+
+    async def _cancel_keepers(self) -> None:
+        # The broker's keeper may be replacing the workers' keepers: it goes first.
+        await _cancel(self._keepers)
+        await _cancel(self._worker_keepers)
+
+    async def _end_workers(self) -> None:
+        await asyncio.gather(*(self._end(worker) for worker in self.workers))
+
+    async def _end(self, server: Server) -> None:
+        if not server.running:
+            return
+        await server.stop()
+        self._emit(EventKind.STOPPED, server, server.process.exit_text())
+
+    def _log(self, name: str) -> LogFile:
+        return LogFile(self.directory.logs / f"{name}.log")
+
+    def _emit(self, kind: EventKind, server: Server, detail: str = "") -> None:
+        self._on_event(StackEvent(kind, server.name, detail))
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
