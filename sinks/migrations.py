@@ -1,0 +1,186 @@
+"""Bring a database to the schema of this build: numbered .sql files, each applied once, never edited after."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from sinks.client import check_identifier, first_line
+from sinks.errors import MigrationError
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file: its number, its name, its SQL and the SHA-256 of that text."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    def statements(self, database: str) -> Iterator[str]:
+        """The statements in order, comments stripped, with `{database}` filled in."""
+        text = "\n".join(line for line in self.sql.splitlines() if not line.lstrip().startswith("--"))
+        for statement in text.replace("{database}", database).split(";\n"):
+            if statement.strip(" \n;"):
+                yield statement.strip(" \n;")
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Days that each grain, and the rejected records, are kept."""
+
+    minute_days: int = 30
+    hour_days: int = 400
+    rejects_days: int = 90
+
+    def ttls(self) -> dict[str, str]:
+        """Table -> TTL expression. The day grain is kept for ever."""
+        return {
+            "engagement_minute": f"window_start + toIntervalDay({self.minute_days})",
+            "engagement_hour": f"window_start + toIntervalDay({self.hour_days})",
+            "rejected_events": f"toDateTime(rejected_at) + toIntervalDay({self.rejects_days})",
+        }
+
+
+def shipped() -> list[Migration]:
+    """The migrations of this build, in order. Raises MigrationError on a gap or a strange name."""
+    found = []
+    for entry in sorted(files("sinks").joinpath("migrations").iterdir(), key=lambda e: e.name):
+        match = _FILE_NAME.fullmatch(entry.name)
+        if match is None:
+            raise MigrationError(f"{entry.name} is not a migration: name it NNNN_what_it_does.sql")
+        found.append(Migration(int(match[1]), entry.name, entry.read_text()))
+    if [m.number for m in found] != list(range(1, len(found) + 1)):
+        raise MigrationError(f"migration numbers must run 1, 2, 3, ...: {[m.name for m in found]}")
+    return found
+
+
+def migrate(client: Client, database: str, retention: Retention | None = None) -> list[str]:
+    """Apply what is missing, then views, names of countries and TTLs. Returns what was changed, for people.
+
+    Safe to repeat. Raises MigrationError where an applied file was edited since, where the database is newer
+    than this build, and where a new migration would run while a claim is open.
+    """
+    check_identifier(database)
+    try:
+        return list(_migrate(client, database, retention or Retention()))
+    except ClickHouseError as error:
+        raise MigrationError(f"ClickHouse refused a migration: {first_line(error)}") from error
+
+
+def require_current(client: Client) -> None:
+    """Raise MigrationError unless the client's database has exactly the migrations of this build."""
+    try:
+        rows = client.query("SELECT number, checksum FROM migrations ORDER BY number").result_rows
+    except ClickHouseError as error:
+        raise MigrationError(
+            f"database {client.database} is not set up ({first_line(error)}): run `tagpulse migrate`"
+        ) from error
+    wanted = {m.number: m.checksum for m in shipped()}
+    if dict(rows) != wanted:
+        raise MigrationError(
+            f"database {client.database} has migrations {[n for n, _ in rows]}, this build has {sorted(wanted)}: "
+            "run `tagpulse migrate` with the newest build, and the same build everywhere"
+        )
+
+
+def _migrate(client: Client, database: str, retention: Retention) -> Iterator[str]:
+    client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
+    client.database = database
+    client.command(
+        "CREATE TABLE IF NOT EXISTS migrations (number UInt32, name String, checksum String,"
+        " applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = MergeTree ORDER BY number"
+    )
+    rows = client.query("SELECT number, name, checksum FROM migrations ORDER BY number").result_rows
+    applied = {number: (name, checksum) for number, name, checksum in rows}
+    migrations = shipped()
+    if unknown := sorted(set(applied) - {m.number for m in migrations}):
+        raise MigrationError(
+            f"database {database} has migrations {unknown} that this build does not know: install a newer tagpulse"
+        )
+    for migration in migrations:
+        if migration.number not in applied:
+            if applied:
+                _refuse_while_claims_are_open(client)
+            for statement in migration.statements(database):
+                client.command(statement)
+            client.insert(
+                "migrations",
+                [[migration.number, migration.name, migration.checksum]],
+                column_names=["number", "name", "checksum"],
+            )
+            yield f"applied {migration.name}"
+        elif applied[migration.number][1] != migration.checksum:
+            raise MigrationError(
+                f"{migration.name} was edited after it had been applied to {database}: "
+                "restore the file and put the change into a new migration"
+            )
+    yield from _apply_views(client, database)
+    _fill_countries(client)
+    yield from _apply_ttls(client, database, retention)
+
+
+def _refuse_while_claims_are_open(client: Client) -> None:
+    # A changed table or view forgets insert tokens, and an open claim may still need them.
+    open_claims = client.query(
+        "SELECT topic, partition, first, next FROM claims GROUP BY topic, incarnation, partition, first, next"
+        " HAVING max(done) = 0 LIMIT 5"
+    ).result_rows
+    if open_claims:
+        raise MigrationError(
+            f"claims are open ({', '.join(f'{t}/{p} [{a}, {b})' for t, p, a, b in open_claims)}): "
+            "let a worker of the former version finish them, stop the workers, then migrate"
+        )
+
+
+def _apply_views(client: Client, database: str) -> Iterator[str]:
+    # Views hold no data, so they are replaced whenever their text changes, without a number.
+    for entry in sorted(files("sinks").joinpath("views").iterdir(), key=lambda e: e.name):
+        name = check_identifier(entry.name.removesuffix(".sql"))
+        sql = entry.read_text().replace("{database}", database)
+        checksum = hashlib.sha256(sql.encode()).hexdigest()
+        current = client.query(
+            "SELECT comment FROM system.tables WHERE database = {d:String} AND name = {n:String}",
+            parameters={"d": database, "n": name},
+        ).result_rows
+        if current and current[0][0] == checksum:
+            continue
+        client.raw_query(f"CREATE OR REPLACE VIEW {name} AS {sql.strip()} COMMENT '{checksum}'")
+        yield f"{'replaced' if current else 'created'} view {name}"
+
+
+def _fill_countries(client: Client) -> None:
+    rows = list(csv.reader(io.StringIO(files("sinks").joinpath("countries.csv").read_text())))
+    header, wanted = rows[0], rows[1:]
+    present = client.query(f"SELECT {', '.join(header)} FROM countries FINAL ORDER BY code").result_rows
+    if [list(row) for row in present] != sorted(wanted):
+        client.insert("countries", wanted, column_names=header)
+        client.command("SYSTEM RELOAD DICTIONARY country_names")
+
+
+def _apply_ttls(client: Client, database: str, retention: Retention) -> Iterator[str]:
+    for table, ttl in retention.ttls().items():
+        definition = client.query(
+            "SELECT engine_full FROM system.tables WHERE database = {d:String} AND name = {n:String}",
+            parameters={"d": database, "n": table},
+        ).result_rows[0][0]
+        if f"TTL {ttl}" not in definition:
+            client.command(f"ALTER TABLE {table} MODIFY TTL {ttl}")
+            yield f"set TTL of {table}: {ttl}"

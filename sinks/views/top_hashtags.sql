@@ -1,0 +1,34 @@
+-- Which hashtags lead, for one event type, and optionally in one country and on one sticker?
+-- Parameters: event (video_creation | sticker_use | video_view), country ('' = all), sticker ('' = any),
+--   since and until (UTC, [since, until)), grain (minute | hour | day, see docs/queries.md), limit.
+-- Units: events = uses, creations or views; videos = distinct videos (sticker_use only, within about 1 %).
+-- A video with several tags stands in the row of each: the rows must not be added up.
+SELECT
+    hashtag,
+    dictGetOrDefault('{database}.hashtag_displays', 'display', tuple(hashtag), concat('#', hashtag)) AS display,
+    events,
+    videos
+FROM
+(
+    SELECT hashtag, sum(events) AS events, uniqCombined64Merge(14)(videos) AS videos
+    FROM
+    (
+        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_minute
+        WHERE {grain:String} = 'minute'
+        UNION ALL
+        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_hour
+        WHERE {grain:String} = 'hour'
+        UNION ALL
+        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_day
+        WHERE {grain:String} = 'day'
+    )
+    WHERE event_type = {event:String}
+      AND hashtag != '' AND NOT startsWith(hashtag, '@')
+      AND ({country:String} = '' OR country = {country:String})
+      AND ({sticker:String} = '' OR sticker = {sticker:String})
+      AND window_start >= {since:DateTime('UTC')} AND window_start < {until:DateTime('UTC')}
+    GROUP BY hashtag
+    ORDER BY events DESC, hashtag
+    LIMIT {limit:UInt32}
+)
+ORDER BY events DESC, hashtag

@@ -1,0 +1,277 @@
+"""Bring the rows of a claim to land in ClickHouse, each exactly once (protocol: docs/protocol.md)."""
+
+from __future__ import annotations
+
+import io
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+
+from sinks.claims import Claim, Claims, Log
+from sinks.client import first_line
+from sinks.delta import RECEIPT, DeltaRows, counts_block, month_begin, next_month, rejects_block
+from sinks.errors import DeltaExpired, NotLanded
+from sinks.native import Block
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: Table -> expression of its window, as in its materialized view (migrations/0002).
+TARGETS = {
+    "engagement_minute": "toStartOfMinute(window_start)",
+    "engagement_hour": "toStartOfHour(window_start)",
+    "engagement_day": "toDateTime(toStartOfDay(window_start), 'UTC')",
+}
+#: More rows than this in a delta and the one-block guarantee below would break.
+MAX_BLOCK_ROWS = 4_000_000
+_MAX_REPAIRS = 8
+_EXPIRED = "this delta has expired"
+_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSettings:
+    """`insert_deadline_s`: seconds from the claim in which its rows may land, on ClickHouse's clock.
+
+    `insert_timeout_s`: seconds that one attempt may run on the server. `takeover_deadline_s`: seconds to wait
+    for an answer when a partition is taken over. The retention (days) says which
+    receipts cannot be asked for any more, because a TTL may have taken them.
+    """
+
+    insert_deadline_s: float = 120.0
+    insert_timeout_s: float = 30.0
+    minute_days: int = 30
+    hour_days: int = 400
+    takeover_deadline_s: float = 60.0
+
+
+class Writer:
+    """Writes deltas under claims. Methods block; one Writer may be shared by threads.
+
+    `at` is called with the name of each step as it is reached ("claim", "insert", ...), for tests that
+    stop a worker there.
+    """
+
+    def __init__(self, client: Client, settings: WriterSettings, at: Callable[[str], None] = lambda _: None) -> None:
+        self.client = client
+        self._settings = settings
+        self._at = at
+        self.claims = Claims(client)
+
+    def chain_end(self, log: Log, begin: int, worker: str, claim_id: UUID) -> Claim:
+        """The last claim of `log`, done or open. Begins the chain at offset `begin` where there is none."""
+        return self._patiently(
+            "chain", lambda: self.claims.last(log) or self.claims.begin(log, begin, worker, claim_id)
+        )
+
+    def incarnation(self, topic: str) -> int:
+        """The life of `topic` that is in force."""
+        return self._patiently("incarnation", lambda: self.claims.incarnation(topic))
+
+    def keep_rules(self, version: str, text: str) -> None:
+        """Record the text of a rules version."""
+        self._patiently("rules", lambda: self.claims.keep_rules(version, text))
+
+    def rules_text(self, version: str) -> str | None:
+        """The text of a rules version, None if it was never recorded."""
+        return self._patiently("rules", lambda: self.claims.rules_text(version))
+
+    def prune(self, tail: Claim, kept_days: float) -> None:
+        """Forget finished claims before `tail` that are older than `kept_days`."""
+        self._until(time.monotonic(), "pruning", lambda: self.claims.prune(tail, kept_days))
+
+    def _patiently(self, what: str, action: Callable[[], T]) -> T:
+        return self._until(time.monotonic() + self._settings.takeover_deadline_s, what, action)
+
+    def write(self, claim: Claim, tail: Claim, rows: DeltaRows) -> Claim:
+        """Claim, insert, done: the whole way of a fresh delta. Returns the claim as done.
+
+        Raises ClaimLost, DeltaExpired or NotLanded; after any of them the partition must be dropped.
+        """
+        deadline = time.monotonic() + self._settings.insert_deadline_s
+        self._at("before-claim")
+        claim = self._until(deadline, "claim", lambda: self.claims.claim(claim, tail))
+        self._at("claimed")
+        assert claim.claimed_at is not None
+        deadline = time.monotonic() + self._settings.insert_deadline_s
+        self._land(claim, rows, claim.claimed_at, deadline, trusted=True)
+        return self._done(claim, deadline)
+
+    def recover(self, claim: Claim, rows: DeltaRows) -> Claim:
+        """Finish an open claim that was counted again from its records. Returns it as done.
+
+        Whatever a former owner got to land stays and is not doubled. Raises DeltaExpired or NotLanded.
+        """
+        deadline = time.monotonic() + self._settings.insert_deadline_s
+        self._at("before-recovery")
+        now = self._until(deadline, "clock", self.claims.server_time)
+        self._land(claim, rows, now, deadline, trusted=False)
+        return self._done(claim, deadline)
+
+    def _done(self, claim: Claim, deadline: float) -> Claim:
+        self._at("before-done")
+        finished = self._until(deadline, "done", lambda: self.claims.done(claim))
+        self._at("done")
+        return finished
+
+    def _land(self, claim: Claim, rows: DeltaRows, since: datetime, deadline: float, *, trusted: bool) -> None:
+        """Insert until ClickHouse answers ok; look at the receipts unless the first answer was that."""
+        if not len(rows):
+            return
+        expires = since + timedelta(seconds=self._settings.insert_deadline_s)
+        block = counts_block(rows, str(claim.log), claim.next, claim.records, expires)
+        if block.rows > MAX_BLOCK_ROWS:
+            raise NotLanded(f"a delta of {block.rows} rows is more than one block: lower max_delta_rows")
+        self._at("before-insert")
+        attempts = self._attempt_until(deadline, lambda: self._insert("ingest", block, claim.token))
+        self._at("inserted")
+        if attempts > 1 or not trusted:
+            # ClickHouse keeps a token a moment before it keeps the rows. Killed in between, it answers "seen"
+            # to every repetition, and the rows are gone: only a receipt says that they landed.
+            self._repair(claim, rows, deadline)
+
+    def _repair(self, claim: Claim, rows: DeltaRows, deadline: float) -> None:
+        for table, window in TARGETS.items():
+            for month in self._months_within_ttl(table, rows.months()):
+                self._repair_month(table, window, month, claim, rows, deadline)
+        if rows.rejects and not self._until(deadline, "rejects", lambda: self._rejects_landed(claim, rows)):
+            # The table replaces by offset, so writing some of them twice does no harm: no token.
+            block = rejects_block(rows.rejects, str(claim.log))
+            self._attempt_until(deadline, lambda: self._insert("rejected_events", block, ""))
+
+    def _repair_month(
+        self, table: str, window: str, month: int, claim: Claim, rows: DeltaRows, deadline: float
+    ) -> None:
+        for attempt in range(_MAX_REPAIRS):
+            if self._until(deadline, "receipt", lambda: self._landed(table, month, claim)):
+                return
+            log.warning("%s: rows of %s in %d were confirmed and then lost: repairing", claim.token, table, month)
+            # Each attempt that is answered uses up its token, so nobody can land the rows by it later.
+            self._insert_direct(table, window, rows.of_month(month), claim, attempt, deadline)
+        raise NotLanded(f"{table} does not keep the rows of {claim.token} in {month}")
+
+    def _insert_direct(
+        self, table: str, window: str, rows: DeltaRows, claim: Claim, attempt: int, deadline: float
+    ) -> None:
+        block = counts_block(rows, str(claim.log), claim.next, claim.records, datetime.now(UTC) + timedelta(days=1))
+        columns = "window_start, event_type, country, hashtag, sticker, events, videos, landed"
+        video_ids = "video_ids" if rows.video_ids is not None else "CAST([], 'Array(UInt64)')"
+        structure = ", ".join(f"{name} {kind}" for name, kind in block.columns)
+        statement = (
+            f"INSERT INTO {table} ({columns}) SELECT {window}, event_type, country, hashtag, sticker, events,"
+            f" arrayReduce('uniqCombined64State(14)', {video_ids}), landed"
+            f" FROM input({quoted(structure)}) FORMAT Native"
+        )
+        token = f"{claim.token}/repair/{attempt}"
+        body = statement.encode() + b"\n" + block.encode()
+        self._attempt_until(deadline, lambda: self._send(body, token))
+
+    def _insert(self, table: str, block: Block, token: str) -> None:
+        self._send(block.encode(), token, table=table, columns=block.names)
+
+    def _send(self, body: bytes, token: str, table: str = "", columns: Sequence[str] | None = None) -> None:
+        # A stream, not bytes: the client repeats a request on its own where it can, and the writer must know
+        # of every attempt. The length lets the server tell a whole body from one that was cut.
+        self.client.raw_insert(
+            table,
+            column_names=columns,
+            insert_block=io.BytesIO(body),
+            settings=self._insert_settings(token),
+            fmt="Native",
+            transport_settings={"Content-Length": str(len(body))},
+        )
+
+    def _insert_settings(self, token: str) -> dict[str, Any]:
+        return {
+            "insert_deduplication_token": token,
+            "deduplicate_insert": "enable",
+            "deduplicate_insert_select": "force_enable" if token else "disable",
+            "deduplicate_blocks_in_dependent_materialized_views": 1,
+            "async_insert": 0,
+            # Tokens work per block: a delta must stay one.
+            "max_insert_block_size": MAX_BLOCK_ROWS,
+            "min_insert_block_size_rows": MAX_BLOCK_ROWS,
+            "min_insert_block_size_bytes": 0,
+            # A backlog may span decades of event time.
+            "max_partitions_per_insert_block": 0,
+            "max_execution_time": self._settings.insert_timeout_s,
+            # The rows of a delta have distinct keys already; merging them on insert costs and gains nothing.
+            "optimize_on_insert": 0,
+        }
+
+    def _landed(self, table: str, month: int, claim: Claim) -> bool:
+        rows = self.client.query(
+            f"SELECT max(landed) FROM {table} WHERE event_type = {{receipt:String}} AND sticker = ''"
+            " AND hashtag = {log:String} AND window_start >= {begin:DateTime('UTC')}"
+            " AND window_start < {end:DateTime('UTC')}",
+            parameters={
+                "receipt": RECEIPT,
+                "log": str(claim.log),
+                "begin": month_begin(month),
+                "end": month_begin(next_month(month)),
+            },
+        ).result_rows
+        return int(rows[0][0]) >= claim.next
+
+    def _rejects_landed(self, claim: Claim, rows: DeltaRows) -> bool:
+        found = self.client.query(
+            "SELECT uniqExact(offset) FROM rejected_events WHERE topic = {topic:String}"
+            " AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32}"
+            " AND offset >= {first:UInt64} AND offset < {next:UInt64}",
+            parameters={
+                "topic": claim.log.topic,
+                "incarnation": claim.log.incarnation,
+                "partition": claim.log.partition,
+                "first": claim.first,
+                "next": claim.next,
+            },
+        ).result_rows
+        return int(found[0][0]) == len(rows.rejects)
+
+    def _months_within_ttl(self, table: str, months: Sequence[int]) -> list[int]:
+        days = {"engagement_minute": self._settings.minute_days, "engagement_hour": self._settings.hour_days}.get(table)
+        if days is None:
+            return list(months)
+        # A day of grace: the TTL may take a receipt while we look for it.
+        horizon = datetime.now(UTC) - timedelta(days=days - 1)
+        return [month for month in months if month_begin(next_month(month)) > horizon]
+
+    def _attempt_until(self, deadline: float, attempt: Callable[[], object]) -> int:
+        """Repeat `attempt` until it succeeds. Returns how many it took. Raises DeltaExpired or NotLanded."""
+        attempts = 0
+
+        def counted() -> None:
+            nonlocal attempts
+            attempts += 1
+            attempt()
+
+        self._until(deadline, "insert", counted)
+        return attempts
+
+    def _until(self, deadline: float, what: str, action: Callable[[], T]) -> T:
+        backoff = _FIRST_BACKOFF_S
+        while True:
+            try:
+                return action()
+            except ClickHouseError as error:
+                if isinstance(error, DatabaseError) and _EXPIRED in str(error):
+                    raise DeltaExpired(f"ClickHouse refused the {what}: {first_line(error)}") from error
+                if time.monotonic() + backoff > deadline:
+                    raise NotLanded(f"no {what} within the deadline; last error: {first_line(error)}") from error
+                log.warning("%s failed, trying again: %s", what, first_line(error))
+                time.sleep(backoff)
+                backoff = min(backoff * 2, _LAST_BACKOFF_S)
+
+
+def quoted(text: str) -> str:
+    """`text` as a string literal of SQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

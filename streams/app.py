@@ -1,0 +1,160 @@
+"""The Faust app: one agent per topic. Start it with `tagpulse worker` or `faust -A streams.app worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from schemas.topics import TOPICS, EventType
+from sinks.client import connect
+from sinks.errors import ConnectError, SinkError
+from sinks.migrations import require_current
+from sinks.writer import Writer
+from streams.checkpoints import Checkpoints
+from streams.health import Health
+from streams.metrics import Metrics
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Exit code after a doubt about ownership or a refusal to go on; a supervisor starts the worker again.
+EXIT_FATAL = 70
+_CONNECT_DEADLINE_S = 60.0
+_WATCHDOG_INTERVAL_S = 5.0
+
+
+class PulseApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose partitions begin, move and end as its checkpoints say."""
+
+    settings: Settings
+    metrics: Metrics
+    checkpoints: Checkpoints
+    at: Callable[[str], None]
+
+    async def on_first_start(self) -> None:
+        """Connect to ClickHouse before the first partition can be assigned."""
+        await super().on_first_start()
+        self.metrics = Metrics()
+        self.checkpoints = Checkpoints(
+            self.settings,
+            await self._writer(),
+            {t.name: t.event_type for t in TOPICS},
+            self._commit,
+            self.fatal,
+            self.metrics,
+        )
+        self.checkpoints.start()
+        self.on_partitions_revoked.connect(self._release, weak=False)
+
+    async def _writer(self) -> Writer:
+        settings, loop = self.settings, asyncio.get_running_loop()
+        deadline = loop.time() + _CONNECT_DEADLINE_S
+        while True:
+            try:
+                client = await asyncio.to_thread(
+                    connect,
+                    settings.clickhouse_url,
+                    settings.clickhouse_user,
+                    settings.clickhouse_password.get_secret_value(),
+                    settings.clickhouse_database,
+                    timeout_s=settings.insert_timeout_s + 5,
+                )
+                await asyncio.to_thread(require_current, client)
+                return Writer(client, settings.writer(), self.at)
+            except ConnectError as error:
+                if loop.time() > deadline:
+                    self.fatal(str(error))
+                log.warning("%s Trying again.", error)
+                await asyncio.sleep(1)
+            except SinkError as error:
+                self.fatal(str(error))
+
+    async def on_stop(self) -> None:
+        """Write what is in hand while the group still knows us, then stop as Faust does."""
+        if hasattr(self, "checkpoints"):
+            await self.checkpoints.stop(self.settings.stop_deadline_s)
+        await super().on_stop()
+
+    async def _release(self, *_: Any, **__: Any) -> None:
+        await self.checkpoints.release(self.settings.revoke_deadline_s)
+
+    async def _commit(self, topic: str, partition: int, offset: int) -> None:
+        await self.consumer.commit_for_lag(TP(topic, partition), offset)
+
+    def highwater(self, topic: str, partition: int) -> int | None:
+        """Next offset of a log, as of the last fetch; None while it is not known."""
+        end: int | None = self.consumer.highwater(TP(topic, partition))
+        return end
+
+    def fatal(self, message: str) -> None:
+        """End the process now. Nothing is lost: what has no finished claim is counted by the next owner."""
+        log.critical("tagpulse worker stops: %s", message)
+        logging.shutdown()
+        sys.stderr.flush()
+        os._exit(EXIT_FATAL)
+
+
+def create_app(settings: Settings, at: Callable[[str], None] = lambda _: None) -> PulseApp:
+    """Build the app with its agents. No connection is made before it starts.
+
+    `at` is called with the name of each protocol step (sinks.writer), for tests that stop a worker there.
+    """
+    app = PulseApp(
+        settings.kafka_group,
+        broker=";".join(f"tagpulse://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")),
+        datadir=str(settings.work_dir),
+        autodiscover=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=16,  # batches, each of up to 4 MiB
+        web_enabled=False,
+        broker_commit_interval=3600.0,
+        broker_commit_livelock_soft_timeout=3600.0,
+        worker_redirect_stdouts=False,
+    )
+    app.settings, app.at = settings, at
+    _add_agents(app)
+    app.service(Health.of(app))
+    app.timer(interval=_WATCHDOG_INTERVAL_S)(lambda: _watch(app))
+    return app
+
+
+def _add_agents(app: PulseApp) -> None:
+    topics = {t.event_type: app.topic(t.name, key_serializer="raw", value_serializer="raw", acks=False) for t in TOPICS}
+
+    @app.agent(topics[EventType.VIDEO_CREATION])  # type: ignore[untyped-decorator]
+    async def count_creations(stream: Any) -> None:
+        async for batch in stream.noack():
+            await app.checkpoints.add(batch)
+
+    @app.agent(topics[EventType.STICKER_USE])  # type: ignore[untyped-decorator]
+    async def count_sticker_uses(stream: Any) -> None:
+        async for batch in stream.noack():
+            await app.checkpoints.add(batch)
+
+    @app.agent(topics[EventType.VIDEO_VIEW])  # type: ignore[untyped-decorator]
+    async def count_views(stream: Any) -> None:
+        async for batch in stream.noack():
+            await app.checkpoints.add(batch)
+
+
+async def _watch(app: PulseApp) -> None:
+    if stalled := app.checkpoints.stalled(app.highwater):
+        app.fatal(stalled)
+    app.metrics.lag(app.checkpoints.lag(app.highwater))
+
+
+def __getattr__(name: str) -> PulseApp:
+    # `faust -A streams.app` asks for `app`; settings are read then, and not when tests import this module.
+    if name == "app":
+        app = globals()["app"] = create_app(Settings())
+        return app
+    raise AttributeError(name)

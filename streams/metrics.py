@@ -1,0 +1,53 @@
+"""What a worker counts about itself, in Prometheus' text format. Every metric's name stands here, once."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from streams.counting import Counts
+from streams.decoding import Decoded
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self._records = Counter("tagpulse_records", "Records read", ["topic"], registry=registry)
+        self._rejects = Counter("tagpulse_rejects", "Records not counted", ["topic", "reason"], registry=registry)
+        self._dropped = Counter("tagpulse_dropped_tags", "Hashtags dropped", ["topic", "reason"], registry=registry)
+        self._deltas = Counter("tagpulse_deltas", "Deltas landed in ClickHouse", registry=registry)
+        self._rows = Counter("tagpulse_rows", "Rows landed in ClickHouse", registry=registry)
+        self._write = Histogram("tagpulse_write_seconds", "Claim to done of a delta", registry=registry)
+        self._pending = Gauge("tagpulse_pending_rows", "Rows counted but not yet being written", registry=registry)
+        self._lag = Gauge(
+            "tagpulse_lag_records", "Records in the log, not in ClickHouse", ["topic", "partition"], registry=registry
+        )
+
+    def counted(self, topic: str, records: int, decoded: Decoded) -> None:
+        """A batch of `records` records was counted."""
+        self._records.labels(topic).inc(records)
+        for reject in decoded.rejects:
+            self._rejects.labels(topic, reject.reason.value).inc()
+        for reason, number in decoded.dropped_tags.items():
+            self._dropped.labels(topic, reason).inc(number)
+
+    def landed(self, counts: Counts, seconds: float) -> None:
+        """A delta landed, `seconds` after its write began."""
+        self._deltas.inc()
+        self._rows.inc(len(counts))
+        self._write.observe(seconds)
+
+    def pending(self, rows: int) -> None:
+        """So many rows wait in memory."""
+        self._pending.set(rows)
+
+    def lag(self, lags: dict[tuple[str, int], int]) -> None:
+        """Records per partition that are not yet in ClickHouse."""
+        self._lag.clear()
+        for (topic, partition), records in lags.items():
+            self._lag.labels(topic, str(partition)).set(records)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)

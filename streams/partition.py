@@ -1,0 +1,149 @@
+"""What a worker holds of one assigned partition: its place in the chain of claims, and the delta in hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from uuid import uuid4
+
+from schemas.topics import EventType
+from sinks.claims import Claim, Log
+from streams.batch import RecordBatch
+from streams.counting import Counts
+from streams.decoding import Decoded, Decoder
+from streams.errors import LogMismatchError
+
+
+class Delta:
+    """Everything counted since the last claim: offsets [first, next), one clock, one decoder.
+
+    `ends_at` is set for a recount: it covers exactly the offsets of the open claim it stands for.
+    """
+
+    def __init__(
+        self, first: int, clock: float, decoder: Decoder, event_type: EventType, recounts: Claim | None
+    ) -> None:
+        self.first = self.next = first
+        self.clock = clock
+        self.decoder = decoder
+        self.recounts = recounts
+        self.counts = Counts(event_type)
+        self.begun = time.monotonic()
+        self.last_offset = -1
+        self.last_value: bytes | None = None
+
+    @property
+    def ends_at(self) -> int | None:
+        """Offset at which a recount must end; None for a fresh delta."""
+        return self.recounts.next if self.recounts else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether a recount has reached its end. False for a fresh delta."""
+        return self.next == self.ends_at
+
+    def add(self, batch: RecordBatch) -> Decoded:
+        """Count a batch that begins where the delta ends."""
+        decoded = self.decoder.decode(batch, self.clock)
+        self.counts.add(decoded)
+        self.next = batch.next_offset
+        if len(batch):
+            self.last_offset, self.last_value = batch.offsets[-1], batch.values[-1]
+        return decoded
+
+    def claim(self, log: Log, worker: str, rules: str, months: tuple[int, ...]) -> Claim:
+        """The claim for a fresh delta, as the chain shall keep it."""
+        return Claim(
+            log,
+            self.first,
+            self.next,
+            uuid4(),
+            worker,
+            self.clock,
+            rules,
+            self.counts.records,
+            len(self.counts.rejects),
+            months,
+            self.last_offset,
+            checksum(self.last_value),
+        )
+
+    def check_recount(self, claim: Claim) -> None:
+        """Raise LogMismatchError where the records are not those that `claim` was made for."""
+        found = (self.counts.records, len(self.counts.rejects), self.last_offset, checksum(self.last_value))
+        wanted = (claim.records, claim.rejects, claim.last_offset, claim.last_checksum)
+        if found != wanted:
+            raise LogMismatchError(
+                f"recounting {claim.token} found records, rejects, last offset, checksum {found} instead of {wanted}: "
+                f"the log changed since it was claimed. {reset_hint(claim.log.topic)}"
+            )
+
+
+class Partition:
+    """One assigned partition. `tail` is the last finished claim; `position` the next offset to count."""
+
+    def __init__(self, log: Log, epoch: int, tail: Claim, open_claim: Claim | None) -> None:
+        self.log = log
+        self.epoch = epoch
+        self.tail = tail
+        self.open_claim = open_claim
+        self.position = open_claim.first if open_claim else tail.next
+        self.delta: Delta | None = None
+        self.writing: asyncio.Task[None] | None = None
+        self.moved_at = time.monotonic()
+        self.verify: Claim | None = None
+        """Claim whose last record the log must still show, before anything is counted."""
+
+    def start_offset(self, begin: int, end: int) -> int:
+        """Where to start reading, given the first and the next offset of the log.
+
+        Raises LogMismatchError where the log lost what the chain needs, or ends before it.
+        """
+        needed = self.open_claim.next if self.open_claim else self.position
+        if begin > self.position:
+            raise LogMismatchError(
+                f"{self.log} must continue at offset {self.position}, but the log begins at {begin}: "
+                f"records were removed before they were counted. {reset_hint(self.log.topic)}"
+            )
+        if end < needed:
+            raise LogMismatchError(
+                f"{self.log} was claimed up to offset {needed}, but the log ends at {end}: "
+                f"the topic was made again or lost records. {reset_hint(self.log.topic)}"
+            )
+        if not self.open_claim and begin <= self.tail.last_offset < self.position:
+            self.verify = self.tail
+            return self.tail.last_offset
+        return self.position
+
+    def fresh_part(self, batch: RecordBatch) -> RecordBatch | None:
+        """The part of `batch` that was not counted yet, None where there is none.
+
+        Raises LogMismatchError where the last claimed record is another than it was.
+        """
+        if self.verify is not None and len(batch):
+            claim, self.verify = self.verify, None
+            # A greater offset means that compaction took the record since: nothing to compare with.
+            if batch.offsets[0] == claim.last_offset and checksum(batch.values[0]) != claim.last_checksum:
+                raise LogMismatchError(
+                    f"the record at offset {claim.last_offset} of {self.log} is not the one that was counted: "
+                    f"the topic was made again. {reset_hint(self.log.topic)}"
+                )
+        if batch.first > self.position:
+            raise LogMismatchError(f"{self.log}: a batch begins at {batch.first}, expected {self.position}")
+        if batch.next_offset <= self.position:
+            return None
+        return batch.split(self.position)[1] if batch.first < self.position else batch
+
+
+def checksum(value: bytes | None) -> int:
+    """CRC-32 of a record's value; 0 for none."""
+    return zlib.crc32(value or b"")
+
+
+def reset_hint(topic: str) -> str:
+    """What an operator can do where log and claims disagree."""
+    return (
+        f"If that is intended, `tagpulse topics reset {topic}` accepts the log as a new one; "
+        "what was counted before stays counted."
+    )

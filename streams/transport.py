@@ -1,0 +1,259 @@
+"""A Faust transport that hands agents whole batches: broker URLs `tagpulse://host:port`.
+
+It drains what aiokafka fetched partition by partition and keeps everything aiokafka does on the way (check of
+the assignment, CRC, control batches, aborted transactions, position), without building an object per record
+for Faust. Where a partition starts, and what is committed, is decided by the app's checkpoints: Faust's own
+acks, commits and seeks are switched off. Built on aiokafka 0.14 and Faust 0.15, hence their narrow ranges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+import aiokafka
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from streams.batch import RecordBatch
+
+log = logging.getLogger(__name__)
+
+#: A fetch may unpack to many times its size; agents get it in pieces no larger than this.
+MAX_BATCH_RECORDS = 5_000
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+
+
+def drain(result: FetchResult, tp: TopicPartition, epoch: int) -> Iterator[RecordBatch]:
+    """Take everything out of `result` and move the consumer's position behind it.
+
+    Yields nothing where the assignment or the position changed since the fetch. A fetch without records
+    (control batches, compacted ranges) yields one empty batch, so that the chain of offsets has no hole.
+    """
+    if not result.check_assignment(tp) or not result.has_more():
+        return
+    records: PartitionRecords = result._partition_records
+    # The raw record has all we need, at a third of the cost of a ConsumerRecord.
+    records._consumer_record = lambda _tp, record: record
+    start = first = records.next_fetch_offset
+    offsets: list[int] = []
+    values: list[bytes | None] = []
+    pieces: list[RecordBatch] = []
+    size = 0
+    for record in records:
+        value = record.value
+        if len(offsets) >= MAX_BATCH_RECORDS or size >= MAX_BATCH_BYTES:
+            pieces.append(RecordBatch(tp.topic, tp.partition, epoch, first, record.offset, offsets, values))
+            first, offsets, values, size = record.offset, [], [], 0
+        offsets.append(record.offset)
+        values.append(value)
+        size += len(value) if value is not None else 0
+    # Only after the whole fetch proved sound: a bad CRC half-way leaves the position where it was.
+    result._update_position()
+    result._partition_records = None
+    if records.next_fetch_offset > start:
+        pieces.append(RecordBatch(tp.topic, tp.partition, epoch, first, records.next_fetch_offset, offsets, values))
+    yield from pieces
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread that owns the aiokafka consumer."""
+
+    _epochs: dict[TopicPartition, int]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._epochs = {}
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        conf, settings = self.app.conf, self.app.settings
+        self._assignor = RoundRobinPartitionAssignor
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            # Where a partition starts is read from its claims; a guess here would lose or double events.
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            check_crcs=conf.broker_check_crcs,
+            max_partition_fetch_bytes=settings.kafka_fetch_max_bytes_per_partition,
+            fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms,
+            fetch_min_bytes=settings.kafka_fetch_min_bytes,
+            session_timeout_ms=int(settings.kafka_session_timeout_s * 1000),
+            heartbeat_interval_ms=int(settings.kafka_session_timeout_s * 1000 / 3),
+            rebalance_timeout_ms=int(settings.kafka_rebalance_timeout_s * 1000),
+            # Backpressure may pause us for as long as ClickHouse is away; the watchdog looks for real stalls.
+            max_poll_interval_ms=2**31 - 1,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
+            connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
+            **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+        )
+
+    async def seek_batches(self, starts: Mapping[TP, int], epoch: int) -> None:
+        """Continue each partition at its offset; batches fetched from now on carry `epoch`."""
+        await self.call_thread(self._seek_batches, dict(starts), epoch)
+
+    async def _seek_batches(self, starts: Mapping[TP, int], epoch: int) -> None:
+        consumer = self._ensure_consumer()
+        self._epochs.clear()
+        for tp, offset in starts.items():
+            partition = TopicPartition(tp.topic, tp.partition)
+            consumer.seek(partition, offset)
+            self._epochs[partition] = epoch
+
+    async def commit_for_lag(self, tp: TP, offset: int) -> None:
+        """Commit `offset` to Kafka, for tools that show lag. Best effort: nothing depends on it."""
+        await self.call_thread(self._commit_for_lag, TopicPartition(tp.topic, tp.partition), offset)
+
+    async def _commit_for_lag(self, tp: TopicPartition, offset: int) -> None:
+        try:
+            await self._ensure_consumer().commit({tp: OffsetAndMetadata(offset, "")})
+        except KafkaError as error:
+            log.debug("offset %d of %s was not committed: %r", offset, tp, error)
+
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> dict[TP, list[RecordBatch]]:
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError
+        with fetcher._subscriptions.fetch_context():
+            return await self._drain(fetcher, active_partitions, timeout or 0)
+
+    async def _drain(self, fetcher: Any, active: set[TP], timeout: float) -> dict[TP, list[RecordBatch]]:
+        deadline = time.monotonic() + timeout
+        while True:
+            if fetcher._subscriptions.reassignment_in_progress:
+                await fetcher._subscriptions.wait_for_assignment()
+            drained: dict[TP, list[RecordBatch]] = {}
+            for tp in list(fetcher._records):
+                if tp not in active:
+                    if not fetcher._subscriptions.is_assigned(tp):
+                        del fetcher._records[tp]
+                    continue
+                found = fetcher._records[tp]
+                if type(found) is not FetchResult and drained:
+                    break  # The error is raised on the next call, after what we have.
+                pieces = list(drain(found, tp, self._epochs.get(tp, -1))) if type(found) is FetchResult else None
+                del fetcher._records[tp]
+                fetcher._notify(fetcher._wait_consume_future)
+                if pieces is None:
+                    found.check_raise()
+                elif pieces:
+                    drained[TP(tp.topic, tp.partition)] = pieces
+            left = deadline - time.monotonic()
+            if drained or left <= 0:
+                return drained
+            waiter = fetcher._create_fetch_waiter()
+            done, _ = await asyncio.wait([waiter], timeout=left)
+            if not done or fetcher._closed:
+                waiter.cancel()
+                return {}
+            waiter.result()  # Raises errors of the group's coordination.
+
+
+class BatchConsumer(driver.Consumer):  # type: ignore[misc]
+    """Runs in the app's loop; passes batches on and leaves starts and commits to the app's checkpoints."""
+
+    _thread: BatchConsumerThread
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def _to_message(self, tp: TP, record: RecordBatch) -> ConsumerMessage:
+        # Faust drops messages whose offset lies before the last one read: the first offset of a chain grows.
+        return ConsumerMessage(
+            record.topic, record.partition, record.first, time.time(), 0, [], None, record, None, 0, 0, tp,
+            generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Yield the batches of one fetch, round robin over topics."""
+        try:
+            records, active = await self._wait_next_records(timeout)
+        except KafkaError as error:
+            if self.should_stop or isinstance(error, ConsumerStoppedError):
+                raise
+            self.app.fatal(f"Kafka refused a fetch: {error!r}. {_REMEDY.get(type(error).__name__, '')}")
+            return
+        if records is None or self.should_stop:
+            return
+        generation = self.app.consumer_generation_id
+        for tp, batch in self.scheduler.iterate(records):
+            # What is left behind here is fetched again: every rebalance ends in a seek.
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            if active is None or tp in active:
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                yield tp, self._to_message(tp, batch)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Continue every assigned partition where its claims say. Kafka's committed offsets are not asked."""
+        assignment = self.assignment()
+        if not assignment:
+            return {}
+        try:
+            begins = await self.earliest_offsets(*assignment)
+            ends = await self.highwaters(*assignment)
+            starts, epoch = await self.app.checkpoints.assign(
+                {TP(tp.topic, tp.partition): (begins[tp], ends[tp]) for tp in assignment}
+            )
+            await self._thread.seek_batches(starts, epoch)
+        except asyncio.CancelledError:
+            if not self.should_stop and not self.app.rebalancing:
+                self.app.fatal("the start offsets could not be read in time")
+            raise
+        except Exception as error:
+            self.app.fatal(f"partitions could not be taken over: {error}")
+            raise
+        return starts
+
+    async def commit_for_lag(self, tp: TP, offset: int) -> None:
+        """Commit `offset` to Kafka, for tools that show lag."""
+        await self._thread.commit_for_lag(tp, offset)
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Do nothing: offsets are committed after their rows have landed, by the checkpoints."""
+        return False
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Do nothing: a full queue blocks the drain loop, which is the backpressure we want."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Do nothing, see on_buffer_full."""
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Do nothing: the app's watchdog looks at claims, not at Faust's acks."""
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """Entry point of the scheme `tagpulse://` (group `faust.transports` in pyproject.toml)."""
+
+    Consumer = BatchConsumer
+
+
+_REMEDY = {
+    "OffsetOutOfRangeError": (
+        "The log no longer holds the next offset: events were removed before they were counted, or the topic was "
+        "made again. `tagpulse topics reset TOPIC` continues at what is left."
+    ),
+    "RecordTooLargeError": "Raise TAGPULSE_KAFKA_FETCH_MAX_BYTES_PER_PARTITION above the largest record.",
+    "TopicAuthorizationFailedError": "Grant the worker read access to the topic.",
+}
