@@ -96,10 +96,16 @@ class ManagedProcess:
         try:
             async with asyncio.timeout(deadline_s):
                 while not exited.done():
-                    # Also asked after the exit test: a foreign process could answer in place of a dead one.
-                    if await _ask(probe) and not exited.done():
-                        return
-                    await asyncio.wait([exited], timeout=_PROBE_INTERVAL_S)
+                    asked = asyncio.ensure_future(_ask(probe))
+                    try:
+                        await asyncio.wait([asked, exited], return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        asked.cancel()
+                    # A yes after the exit is that of a stranger on the same port.
+                    if not exited.done():
+                        if asked.result():
+                            return
+                        await asyncio.wait([exited], timeout=_PROBE_INTERVAL_S)
         except TimeoutError:
             raise ProcessNotReadyError(self.name, deadline_s, self.log.tail(), self.log.path) from None
         finally:
