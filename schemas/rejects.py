@@ -60,6 +60,4 @@ class Reject:
     def of(cls, offset: int, reason: RejectReason, field: str, value: bytes | None) -> Reject:
         """Build a reject for `value`, the record's bytes as fetched (None is a tombstone)."""
         whole = value or b""
-        return cls(
-            offset, reason, field, whole[:KEPT_RAW_BYTES], len(whole), hashlib.sha256(whole).hexdigest()
-        )
+        return cls(offset, reason, field, whole[:KEPT_RAW_BYTES], len(whole), hashlib.sha256(whole).hexdigest())
