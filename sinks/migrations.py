@@ -93,10 +93,10 @@ def require_current(client: Client) -> None:
         raise MigrationError(
             f"database {client.database} is not set up ({first_line(error)}): run `tagpulse migrate`"
         ) from error
-    wanted = {m.number: m.checksum for m in shipped()}
-    if dict(rows) != wanted:
+    wanted = [(m.number, m.checksum) for m in shipped()]
+    if [tuple(row) for row in rows] != wanted:
         raise MigrationError(
-            f"database {client.database} has migrations {[n for n, _ in rows]}, this build has {sorted(wanted)}: "
+            f"database {client.database} has migrations {[n for n, _ in rows]}, this build has {[n for n, _ in wanted]}: "
             "run `tagpulse migrate` with the newest build, and the same build everywhere"
         )
 

@@ -76,6 +76,9 @@ class PulseApp(faust.App):  # type: ignore[misc]
             except SinkError as error:
                 self.fatal(str(error))
 
+    def _create_directories(self) -> None:
+        """Do nothing: Faust keeps tables there, and there are none."""
+
     async def on_stop(self) -> None:
         """Write what is in hand while the group still knows us, then stop as Faust does."""
         if hasattr(self, "checkpoints"):
@@ -109,7 +112,6 @@ def create_app(settings: Settings, at: Callable[[str], None] = lambda _: None) -
     app = PulseApp(
         settings.kafka_group,
         broker=";".join(f"tagpulse://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")),
-        datadir=str(settings.work_dir),
         autodiscover=False,
         topic_allow_declare=False,
         topic_disable_leader=True,

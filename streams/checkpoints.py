@@ -136,7 +136,7 @@ class Checkpoints:
         if rules is None or rules.decoding != DECODING_VERSION:
             raise UnknownRulesError(
                 f"{claim.token} was claimed by {claim.worker} under rules {claim.rules}, which this build cannot "
-                f"repeat ({text or 'their text is not in ClickHouse'}): let a worker of the former version finish it first"
+                f"repeat ({text or 'their text is not in ClickHouse'}): let a worker of the former version finish it"
             )
         return Decoder(self._event_types[claim.log.topic], rules)
 

@@ -25,7 +25,7 @@ class Rules(msgspec.Struct, frozen=True, dict=True, kw_only=True, forbid_unknown
     max_tag_bytes: int = 512
     """UTF-8 bytes of a tag's normal form; longer tags are dropped, their record is counted."""
     max_hashtags_per_event: int = 256
-    tag_groups: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - msgspec copies the default
+    tag_groups: dict[str, tuple[str, ...]] = {}
     """Name of a group -> normal forms of its tags. An event that carries any of them adds one row `@name`."""
 
     @cached_property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
@@ -75,7 +74,6 @@ class Settings(BaseSettings):
     health_host: str = Field("127.0.0.1", description="address of /live, /ready and /metrics")
     health_port: Annotated[int, Field(ge=0, le=65535)] = Field(0, description="0: no health endpoint")
     log_level: str = "INFO"
-    work_dir: Path = Field(Path(".tagpulse"), description="Faust keeps its bookkeeping here; nothing of value")
 
     @field_validator("clickhouse_database")
     @classmethod

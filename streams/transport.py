@@ -212,6 +212,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         try:
             begins = await self.earliest_offsets(*assignment)
             ends = await self.highwaters(*assignment)
+            starts: Mapping[TP, int]
             starts, epoch = await self.app.checkpoints.assign(
                 {TP(tp.topic, tp.partition): (begins[tp], ends[tp]) for tp in assignment}
             )

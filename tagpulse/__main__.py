@@ -1,0 +1,5 @@
+"""`python -m tagpulse` is `tagpulse`."""
+
+from tagpulse.cli import main
+
+main()

@@ -1,0 +1,43 @@
+"""The command line. Each module holds the commands of one concern; this one puts them together."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from schemas.errors import SchemaError
+from sinks.errors import SinkError
+from streams.errors import StreamError
+from tagpulse.cli import admin, answers, demo, emit, up
+from tagpulse.stack.errors import StackError
+
+cli = typer.Typer(
+    name="tagpulse",
+    help="Real-time engagement counts per country, hashtag and sticker, from Kafka to ClickHouse, exactly once.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (up, demo, emit, answers, admin):
+    module.register(cli)
+
+
+def main() -> None:
+    """Run the command line. Foreseen errors become one message and exit code 1; usage errors exit with 2."""
+    try:
+        cli()
+    except (SchemaError, SinkError, StreamError, StackError) as error:
+        _fail(str(error))
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "TAGPULSE_" + "_".join(str(part) for part in problem["loc"]).upper()
+            _fail(f"setting {name}: {problem['msg']} (got {problem['input']!r}). `tagpulse config` explains it.")
+
+
+def _fail(message: str) -> None:
+    Console(stderr=True).print(f"[bold red]Error:[/] {message}", markup=True, highlight=False, soft_wrap=True)
+    sys.exit(1)

@@ -1,0 +1,59 @@
+"""The local stack as tagpulse wants it: migrations first, a new incarnation for every new in-memory log."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from schemas.topics import TOPICS
+from sinks.claims import Claims
+from sinks.client import connect
+from sinks.migrations import migrate
+from streams.settings import Settings
+from tagpulse.stack.options import Endpoints, StackOptions
+
+
+def local_options(
+    *,
+    workers: int = 1,
+    partitions: int = 4,
+    data: Path | None = None,
+    kafka_port: int = 0,
+    clickhouse_port: int = 0,
+    worker_env: Mapping[str, str] | None = None,
+) -> StackOptions:
+    """Options of a stack of this build. `worker_env` adds settings (TAGPULSE_...) for the workers."""
+
+    def command(index: int) -> tuple[Sequence[str], Mapping[str, str]]:
+        name = {"TAGPULSE_WORKER_NAME": f"worker-{index}"}
+        return [sys.executable, "-m", "tagpulse", "worker"], name | dict(worker_env or {})
+
+    return StackOptions(
+        data=data,
+        kafka_port=kafka_port,
+        clickhouse_port=clickhouse_port,
+        workers=workers,
+        partitions=partitions,
+        prepare=_migrate,
+        prepare_broker=_new_incarnations,
+        worker_command=command,
+    )
+
+
+async def _migrate(at: Endpoints) -> None:
+    def run() -> None:
+        client = connect(at.clickhouse, at.credentials.user, at.credentials.password)
+        migrate(client, at.database, Settings().retention())
+
+    await asyncio.to_thread(run)
+
+
+async def _new_incarnations(at: Endpoints) -> None:
+    def run() -> None:
+        claims = Claims(connect(at.clickhouse, at.credentials.user, at.credentials.password, at.database))
+        for topic in TOPICS:
+            claims.start_incarnation(topic.name, "the embedded broker began a new log in memory")
+
+    await asyncio.to_thread(run)
