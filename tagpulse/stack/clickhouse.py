@@ -12,7 +12,8 @@ from tagpulse.stack.logfile import LogFile
 from tagpulse.stack.ports import HOST
 from tagpulse.stack.server import Server, answers_ok
 
-_OWN_VARIABLES = ("TAGPULSE_CLICKHOUSE_", "TAGPULSE_ANALYST_")
+#: Logins to servers that are not ours.
+_FOREIGN = ("TAGPULSE_CLICKHOUSE_", "TAGPULSE_ANALYST_")
 
 
 class ClickHouse(Server):
@@ -46,7 +47,7 @@ class ClickHouse(Server):
         return self._command(self.port, self._data)
 
     def env(self) -> Mapping[str, str]:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OWN_VARIABLES)}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
         return inherited | {
             "TAGPULSE_CLICKHOUSE_USER": self._credentials.user,
             "TAGPULSE_CLICKHOUSE_PASSWORD": self._credentials.password,

@@ -10,8 +10,11 @@ from tagpulse.stack.options import Endpoints, WorkerCommand
 from tagpulse.stack.ports import HOST
 from tagpulse.stack.server import Server, answers_ok
 
-#: Variables by these prefixes are not passed on: they may point to, or log in to, a cluster that is not ours.
-_OWN_VARIABLES = ("TAGPULSE_KAFKA_", "TAGPULSE_CLICKHOUSE_", "TAGPULSE_ANALYST_")
+#: Variables by these prefixes are not passed on: they are logins to servers that are not ours.
+_FOREIGN = (
+    *("TAGPULSE_KAFKA_SASL_", "TAGPULSE_KAFKA_SSL_", "TAGPULSE_KAFKA_SECURITY_"),
+    *("TAGPULSE_CLICKHOUSE_", "TAGPULSE_ANALYST_"),
+)
 
 
 class Worker(Server):
@@ -21,7 +24,13 @@ class Worker(Server):
     keeps_port = False
 
     def __init__(
-        self, index: int, log: LogFile, *, endpoints: Endpoints, command: WorkerCommand, grace_s: float
+        self,
+        index: int,
+        log: LogFile,
+        *,
+        endpoints: Endpoints,
+        command: WorkerCommand,
+        grace_s: float,
     ) -> None:
         super().__init__(f"worker-{index}", log, port=0, grace_s=grace_s)
         self._endpoints = endpoints
@@ -31,7 +40,7 @@ class Worker(Server):
         return self._argv
 
     def env(self) -> Mapping[str, str]:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OWN_VARIABLES)}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
         at = self._endpoints
         return {
             **inherited,
@@ -40,7 +49,9 @@ class Worker(Server):
             "TAGPULSE_CLICKHOUSE_USER": at.credentials.user,
             "TAGPULSE_CLICKHOUSE_PASSWORD": at.credentials.password,
             "TAGPULSE_CLICKHOUSE_DATABASE": at.database,
+            "TAGPULSE_HEALTH_HOST": HOST,
             "TAGPULSE_HEALTH_PORT": str(self.port),
+            "TAGPULSE_WORKER_NAME": self.name,
             **self._extra,
         }
 

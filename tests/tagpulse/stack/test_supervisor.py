@@ -93,7 +93,9 @@ async def test_the_environment_of_a_worker(journal_path: Path, monkeypatch: pyte
         "TAGPULSE_CLICKHOUSE_USER": at.credentials.user,
         "TAGPULSE_CLICKHOUSE_PASSWORD": at.credentials.password,
         "TAGPULSE_CLICKHOUSE_DATABASE": "tagpulse",
+        "TAGPULSE_HEALTH_HOST": HOST,
         "TAGPULSE_HEALTH_PORT": env["TAGPULSE_HEALTH_PORT"],
+        "TAGPULSE_WORKER_NAME": "worker-0",
         "TAGPULSE_FLUSH_INTERVAL_S": "7",
     }
 
