@@ -118,16 +118,14 @@ class Decoder:
 
     def _tags(self, hashtags: tuple[str, ...]) -> tuple[str, ...]:
         forms = tuple(map(self._forms.__getitem__, hashtags))
-        if len(forms) > 1:
-            distinct = dict.fromkeys(forms)
-            if len(distinct) < len(forms):
-                forms = tuple(distinct)
+        if len(forms) > 1 and len(set(forms)) < len(forms):
+            forms = tuple(dict.fromkeys(forms))
         if "" in forms:
             forms = tuple(filter(None, forms))
         if len(forms) > self._rules.max_hashtags_per_event:
             self._forms.dropped["too_many"] += len(forms) - self._rules.max_hashtags_per_event
             forms = forms[: self._rules.max_hashtags_per_event]
-        if not self._grouped.isdisjoint(forms):
+        if self._grouped and not self._grouped.isdisjoint(forms):
             forms += tuple(name for name, members in self._groups.items() if not members.isdisjoint(forms))
         return forms
 
