@@ -36,6 +36,9 @@ from schemas.topics import TOPICS, EventType
 #: What consumers reject by default (`max_record_bytes`); larger events are not sent.
 MAX_EVENT_BYTES = 256 * 1024
 
+_TOPIC_ATTEMPTS = 5
+_TOPIC_RETRY_S = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -154,15 +157,15 @@ class EventProducer:
             raise failure
 
     async def _check_topic(self, topic: str) -> None:
-        if topic in self._known_topics:
-            return
-        # aiokafka asks again and again until the request timeout; a topic that is there is there at once.
-        try:
-            async with asyncio.timeout(min(self._timeout_s, 5.0)):
-                await self._producer.partitions_for(topic)
-        except (kafka_errors.UnknownTopicOrPartitionError, TimeoutError) as error:
-            raise _no_topic(topic) from error
-        self._known_topics.add(topic)
+        """Ask for all topics: asking for one by name would make many brokers create it, typing error and all."""
+        attempts = 0
+        while topic not in self._known_topics:
+            if attempts == _TOPIC_ATTEMPTS:
+                raise _no_topic(topic)
+            if attempts > 0:  # a topic that was just created may be a moment without a leader
+                await asyncio.sleep(_TOPIC_RETRY_S)
+            attempts += 1
+            self._known_topics |= (await self._producer.client.fetch_all_metadata()).topics()
 
     async def _deliver(self, acknowledged: asyncio.Future[Any], topic: str) -> Delivery:
         try:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InvalidEventError
 from schemas.events import StickerUse, VideoCreation, VideoView, event_from_dict
+from schemas.tags import normalise_tag
 from schemas.topics import EventType
 from tests.schemas.test_examples import decode, json_schema
 
@@ -110,20 +111,16 @@ def test_from_dict_names_what_is_missing(field: str) -> None:
 
 
 @given(
-    st.datetimes(min_value=datetime(2016, 1, 1), max_value=datetime(2026, 2, 1), timezones=st.timezones()),  # noqa: DTZ001
+    st.datetimes(min_value=datetime(2016, 1, 3), max_value=datetime(2026, 2, 1), timezones=st.timezones()),  # noqa: DTZ001
     st.integers(0, 2**64 - 1),
     st.sampled_from(["ph", "US", "", "UK"]),
-    st.lists(st.text(), max_size=5),
+    st.lists(st.text().filter(normalise_tag), max_size=5),
     st.integers(1, 2**32 - 1),
 )
 def test_whatever_the_sdk_sends_fits_the_schema_and_is_counted(
     ts: datetime, video_id: int, country: str, hashtags: list[str], count: int
 ) -> None:
-    try:
-        event = VideoView(ts=ts, video_id=video_id, country=country, hashtags=tuple(hashtags), count=count)
-    except InvalidEventError as error:
-        assert error.field == "hashtags"
-        return
+    event = VideoView(ts=ts, video_id=video_id, country=country, hashtags=tuple(hashtags), count=count)
     value = event.to_json()
     jsonschema.validate(orjson.loads(value), json_schema(EventType.VIDEO_VIEW))
     decoded = decode(EventType.VIDEO_VIEW, value)
