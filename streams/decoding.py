@@ -1,8 +1,9 @@
 """From the records of a batch to columns: what each record counts for, and which cannot be counted.
 
 Pure: no I/O, no clock, and the same batch, clock and rules always give the same columns and rejects, whatever
-the decoder saw before (only display forms, which are best effort, are given once). `judge` defines what a record means; the loop here reads the usual record faster (one
-msgspec pass without intermediate dicts, and caches of what repeats) and hands every other one to `judge`.
+the decoder saw before (only display forms, which are best effort, are given once). `judge` defines what a
+record means; the loop here reads the usual record faster (one msgspec pass without intermediate dicts, and
+caches of what repeats) and hands every other one to `judge`.
 """
 
 from __future__ import annotations
