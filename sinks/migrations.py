@@ -96,7 +96,7 @@ def require_current(client: Client) -> None:
     wanted = [(m.number, m.checksum) for m in shipped()]
     if [tuple(row) for row in rows] != wanted:
         raise MigrationError(
-            f"database {client.database} has migrations {[n for n, _ in rows]}, this build has {[n for n, _ in wanted]}: "
+            f"{client.database} has migrations {[n for n, _ in rows]}, this build has {[n for n, _ in wanted]}: "
             "run `tagpulse migrate` with the newest build, and the same build everywhere"
         )
 

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: Table -> expression of its window, as in its materialized view (migrations/0002).
+#: Table of counts -> the way into it alone, for repairs (migrations/0002).
 TARGETS = {
-    "engagement_minute": "toStartOfMinute(window_start)",
-    "engagement_hour": "toStartOfHour(window_start)",
-    "engagement_day": "toDateTime(toStartOfDay(window_start), 'UTC')",
+    "engagement_minute": "repair_minute",
+    "engagement_hour": "repair_hour",
+    "engagement_day": "repair_day",
 }
 #: More rows than this in a delta and the one-block guarantee below would break.
 MAX_BLOCK_ROWS = 4_000_000
@@ -140,50 +140,34 @@ class Writer:
             self._repair(claim, rows, deadline)
 
     def _repair(self, claim: Claim, rows: DeltaRows, deadline: float) -> None:
-        for table, window in TARGETS.items():
+        for table in TARGETS:
             for month in self._months_within_ttl(table, rows.months()):
-                self._repair_month(table, window, month, claim, rows, deadline)
+                self._repair_month(table, month, claim, rows.of_month(month), deadline)
         if rows.rejects and not self._until(deadline, "rejects", lambda: self._rejects_landed(claim, rows)):
             # The table replaces by offset, so writing some of them twice does no harm: no token.
             block = rejects_block(rows.rejects, str(claim.log))
             self._attempt_until(deadline, lambda: self._insert("rejected_events", block, ""))
 
-    def _repair_month(
-        self, table: str, window: str, month: int, claim: Claim, rows: DeltaRows, deadline: float
-    ) -> None:
+    def _repair_month(self, table: str, month: int, claim: Claim, rows: DeltaRows, deadline: float) -> None:
+        """Insert `rows`, all of one month, into `table` alone until its receipt is there."""
         for attempt in range(_MAX_REPAIRS):
             if self._until(deadline, "receipt", lambda: self._landed(table, month, claim)):
                 return
             log.warning("%s: rows of %s in %d were confirmed and then lost: repairing", claim.token, table, month)
+            expires = datetime.now(UTC) + timedelta(days=1)  # nobody waits for this one but us
+            block = counts_block(rows, str(claim.log), claim.next, claim.records, expires)
             # Each attempt that is answered uses up its token, so nobody can land the rows by it later.
-            self._insert_direct(table, window, rows.of_month(month), claim, attempt, deadline)
+            token = f"{claim.token}/repair/{attempt}"
+            self._attempt_until(deadline, lambda b=block, t=token: self._insert(TARGETS[table], b, t))  # type: ignore[misc]
         raise NotLanded(f"{table} does not keep the rows of {claim.token} in {month}")
 
-    def _insert_direct(
-        self, table: str, window: str, rows: DeltaRows, claim: Claim, attempt: int, deadline: float
-    ) -> None:
-        block = counts_block(rows, str(claim.log), claim.next, claim.records, datetime.now(UTC) + timedelta(days=1))
-        columns = "window_start, event_type, country, hashtag, sticker, events, videos, landed"
-        video_ids = "video_ids" if rows.video_ids is not None else "CAST([], 'Array(UInt64)')"
-        structure = ", ".join(f"{name} {kind}" for name, kind in block.columns)
-        statement = (
-            f"INSERT INTO {table} ({columns}) SELECT {window}, event_type, country, hashtag, sticker, events,"
-            f" arrayReduce('uniqCombined64State(14)', {video_ids}), landed"
-            f" FROM input({quoted(structure)}) FORMAT Native"
-        )
-        token = f"{claim.token}/repair/{attempt}"
-        body = statement.encode() + b"\n" + block.encode()
-        self._attempt_until(deadline, lambda: self._send(body, token))
-
     def _insert(self, table: str, block: Block, token: str) -> None:
-        self._send(block.encode(), token, table=table, columns=block.names)
-
-    def _send(self, body: bytes, token: str, table: str = "", columns: Sequence[str] | None = None) -> None:
+        body = block.encode()
         # A stream, not bytes: the client repeats a request on its own where it can, and the writer must know
         # of every attempt. The length lets the server tell a whole body from one that was cut.
         self.client.raw_insert(
             table,
-            column_names=columns,
+            column_names=block.names,
             insert_block=io.BytesIO(body),
             settings=self._insert_settings(token),
             fmt="Native",
@@ -270,8 +254,3 @@ class Writer:
                 log.warning("%s failed, trying again: %s", what, first_line(error))
                 time.sleep(backoff)
                 backoff = min(backoff * 2, _LAST_BACKOFF_S)
-
-
-def quoted(text: str) -> str:
-    """`text` as a string literal of SQL."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

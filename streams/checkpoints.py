@@ -26,7 +26,7 @@ from streams.decoding import Decoder
 from streams.errors import StreamError, UnknownRulesError
 from streams.metrics import Metrics
 from streams.partition import Delta, Partition
-from streams.rules import DECODING_VERSION, Rules
+from streams.rules import Rules
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class Checkpoints:
             rules = Rules.parse(text or "")
         except msgspec.DecodeError:
             rules = None
-        if rules is None or rules.decoding != DECODING_VERSION:
+        if rules is None or (rules.decoding, rules.unicode) != (self._rules.decoding, self._rules.unicode):
             raise UnknownRulesError(
                 f"{claim.token} was claimed by {claim.worker} under rules {claim.rules}, which this build cannot "
                 f"repeat ({text or 'their text is not in ClickHouse'}): let a worker of the former version finish it"

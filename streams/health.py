@@ -54,7 +54,8 @@ class Health(Service):  # type: ignore[misc]
         return web.Response(text="ok\n")
 
     async def _ready(self, _: web.Request) -> web.Response:
-        if self.app.checkpoints.ready:
+        # A worker without partitions is a ready spare.
+        if self.app.checkpoints.ready or self.app.unassigned:
             return web.Response(text="ready\n")
         return web.Response(text="no partitions taken over yet\n", status=503)
 

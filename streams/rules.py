@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from functools import cached_property
 
 import msgspec
@@ -18,6 +19,8 @@ class Rules(msgspec.Struct, frozen=True, dict=True, kw_only=True, forbid_unknown
     """
 
     decoding: int = DECODING_VERSION
+    unicode: str = unicodedata.unidata_version
+    """Version of the Unicode tables that normal forms were made with; it comes with Python."""
     min_event_time_s: int = 1_451_606_400
     """Unix seconds; earlier events are rejected. Default 2016-01-01T00:00:00Z."""
     max_future_s: int = 600

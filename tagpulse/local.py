@@ -22,13 +22,14 @@ def local_options(
     data: Path | None = None,
     kafka_port: int = 0,
     clickhouse_port: int = 0,
-    worker_env: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> StackOptions:
-    """Options of a stack of this build. `worker_env` adds settings (TAGPULSE_...) for the workers."""
+    """Options of a stack of this build. `settings` (TAGPULSE_...) go to workers and migrations."""
+    extra = dict(settings or {})
 
     def command(index: int) -> tuple[Sequence[str], Mapping[str, str]]:
         name = {"TAGPULSE_WORKER_NAME": f"worker-{index}"}
-        return [sys.executable, "-m", "tagpulse", "worker"], name | dict(worker_env or {})
+        return [sys.executable, "-m", "tagpulse", "worker"], name | extra
 
     return StackOptions(
         data=data,
@@ -36,16 +37,19 @@ def local_options(
         clickhouse_port=clickhouse_port,
         workers=workers,
         partitions=partitions,
-        prepare=_migrate,
+        prepare=lambda at: _migrate(at, extra),
         prepare_broker=_new_incarnations,
         worker_command=command,
     )
 
 
-async def _migrate(at: Endpoints) -> None:
+async def _migrate(at: Endpoints, extra: Mapping[str, str]) -> None:
+    named = {name.removeprefix("TAGPULSE_").lower(): value for name, value in extra.items()}
+    retention = Settings(**{k: v for k, v in named.items() if k.startswith("retention_")}).retention()  # type: ignore[arg-type]
+
     def run() -> None:
         client = connect(at.clickhouse, at.credentials.user, at.credentials.password)
-        migrate(client, at.database, Settings().retention())
+        migrate(client, at.database, retention)
 
     await asyncio.to_thread(run)
 

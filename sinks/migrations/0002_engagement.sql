@@ -129,3 +129,29 @@ CREATE MATERIALIZED VIEW ingest_rejects TO rejected_events AS
 SELECT topic, incarnation, partition, offset, reason, field, raw, length, sha256
 FROM ingest
 WHERE kind = 2 AND throwIf(expires < nowInBlock64(3), 'tagpulse: this delta has expired') = 0;
+
+-- The same ways in, one for each table: for rows that one table confirmed and lost (docs/protocol.md, receipts).
+CREATE TABLE repair_minute AS ingest;
+CREATE TABLE repair_hour AS ingest;
+CREATE TABLE repair_day AS ingest;
+
+CREATE MATERIALIZED VIEW repair_minute_view TO engagement_minute AS
+SELECT
+    toStartOfMinute(window_start) AS window_start, event_type, country, hashtag, sticker, events,
+    arrayReduce('uniqCombined64State(14)', video_ids) AS videos, landed
+FROM repair_minute
+WHERE kind < 2 AND throwIf(expires < nowInBlock64(3), 'tagpulse: this delta has expired') = 0;
+
+CREATE MATERIALIZED VIEW repair_hour_view TO engagement_hour AS
+SELECT
+    toStartOfHour(window_start) AS window_start, event_type, country, hashtag, sticker, events,
+    arrayReduce('uniqCombined64State(14)', video_ids) AS videos, landed
+FROM repair_hour
+WHERE kind < 2 AND throwIf(expires < nowInBlock64(3), 'tagpulse: this delta has expired') = 0;
+
+CREATE MATERIALIZED VIEW repair_day_view TO engagement_day AS
+SELECT
+    toDateTime(toStartOfDay(window_start), 'UTC') AS window_start, event_type, country, hashtag, sticker, events,
+    arrayReduce('uniqCombined64State(14)', video_ids) AS videos, landed
+FROM repair_day
+WHERE kind < 2 AND throwIf(expires < nowInBlock64(3), 'tagpulse: this delta has expired') = 0;

@@ -7,8 +7,9 @@ import sys
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
-from schemas.errors import SchemaError
+from schemas.errors import EventError
 from sinks.errors import SinkError
 from streams.errors import StreamError
 from tagpulse.cli import admin, answers, demo, emit, up
@@ -30,7 +31,7 @@ def main() -> None:
     """Run the command line. Foreseen errors become one message and exit code 1; usage errors exit with 2."""
     try:
         cli()
-    except (SchemaError, SinkError, StreamError, StackError) as error:
+    except (EventError, SinkError, StreamError, StackError) as error:
         _fail(str(error))
     except ValidationError as error:
         for problem in error.errors():
@@ -39,5 +40,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    Console(stderr=True).print(f"[bold red]Error:[/] {message}", markup=True, highlight=False, soft_wrap=True)
+    Console(stderr=True).print(f"[bold red]Error:[/] {escape(message)}", highlight=False, soft_wrap=True)
     sys.exit(1)

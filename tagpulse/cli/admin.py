@@ -74,7 +74,7 @@ def topics_create(
     """Create the topics that do not exist yet."""
     settings = Settings()
     counts = {topic.name: partitions for topic in TOPICS}
-    asyncio.run(create_topics(settings.kafka_bootstrap_servers, counts, replication=replication))
+    asyncio.run(create_topics(settings.kafka_bootstrap_servers, counts, replication_factor=replication))
     console.print(f"topics {', '.join(counts)} exist", highlight=False)
 
 

@@ -1,0 +1,65 @@
+"""Fixtures for every test: one embedded ClickHouse a session, a fresh database a test."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sinks.client import connect
+from sinks.migrations import Retention, migrate
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Server:
+    """An embedded ClickHouse that runs for the whole session."""
+
+    url: str
+    user: str = "writer"
+    password: str = "written"
+    analyst_user: str = "analyst"
+    analyst_password: str = "analysed"
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder: Path = tmp_path_factory.mktemp("clickhouse")
+    server = Server("")
+    command = [sys.executable, "-m", "tagpulse.clickhouse", "--port", "0", "--data", str(folder), "--exit-with-parent"]
+    env = os.environ | {
+        "TAGPULSE_CLICKHOUSE_USER": server.user,
+        "TAGPULSE_CLICKHOUSE_PASSWORD": server.password,
+        "TAGPULSE_ANALYST_USER": server.analyst_user,
+        "TAGPULSE_ANALYST_PASSWORD": server.analyst_password,
+    }
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        assert ready, f"the embedded ClickHouse did not start: exit code {process.wait()}"
+        yield Server(f"http://127.0.0.1:{json.loads(ready)['port']}")
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def database(clickhouse: Server) -> Iterator[Client]:
+    """A migrated database of its own, through the writer's login. It keeps all grains of every year."""
+    client = connect(clickhouse.url, clickhouse.user, clickhouse.password)
+    name = f"test_{next(_numbers)}"
+    migrate(client, name, Retention(minute_days=36_500, hour_days=36_500))
+    yield client
+    client.command(f"DROP DATABASE {name}")
+    client.close()
