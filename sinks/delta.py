@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,26 @@ RECEIPT = "__receipt"
 _KIND_COUNT, _KIND_RECEIPT, _KIND_REJECT = 0, 1, 2
 
 
+class VideoIds(NamedTuple):
+    """Ids of rows, laid end to end: those of row i are flat[ends[i - 1]:ends[i]] (ends[-1] counts as 0)."""
+
+    ends: npt.NDArray[np.uint64]
+    flat: npt.NDArray[np.uint64]
+
+    def of(self, rows: Sequence[int]) -> VideoIds:
+        """The ids of some rows, in their order."""
+        begins = np.concatenate([np.zeros(1, "u8"), self.ends[:-1]])
+        parts = [self.flat[int(begins[row]) : int(self.ends[row])] for row in rows]
+        lengths = np.array([len(part) for part in parts], "u8")
+        return VideoIds(np.cumsum(lengths).astype("u8"), np.concatenate([np.empty(0, "u8"), *parts]))
+
+
 @dataclass(frozen=True, slots=True)
 class DeltaRows:
     """Counts of one event type, grouped in cells: a cell is (minute, country, sticker).
 
     `cell_minutes` (unix minutes), `cell_countries`, `cell_stickers` and `cell_sizes` have one entry per cell;
-    `hashtags` and `events` one per row, cell after cell. `video_ids[i]` belongs to row i; None: no row has any.
+    `hashtags` and `events` one per row, cell after cell. `video_ids`, where rows have any, are in row order.
     """
 
     event_type: str
@@ -32,7 +47,7 @@ class DeltaRows:
     cell_sizes: Sequence[int]
     hashtags: Sequence[str]
     events: Sequence[int]
-    video_ids: Sequence[Sequence[int]] | None = None
+    video_ids: VideoIds | None = None
     rejects: Sequence[Reject] = field(default=())
 
     def __len__(self) -> int:
@@ -61,7 +76,7 @@ class DeltaRows:
             [self.cell_sizes[i] for i in cells],
             [self.hashtags[r] for r in rows],
             [self.events[r] for r in rows],
-            None if self.video_ids is None else [self.video_ids[r] for r in rows],
+            None if self.video_ids is None else self.video_ids.of(rows),
         )
 
 
@@ -110,10 +125,8 @@ def counts_block(rows: DeltaRows, log: str, next_offset: int, records: int, expi
     block.strings("hashtag", [*rows.hashtags, *[log] * n_receipts, *[""] * n_rejects])
     block.numbers("events", "UInt64", np.array([*rows.events, *[records] * n_receipts, *[0] * n_rejects], "<u8"))
     if rows.video_ids is not None:
-        lengths = np.fromiter((len(ids) for ids in rows.video_ids), "u8", n_counts)
-        ends = np.cumsum(np.concatenate([lengths, np.zeros(extra, "u8")]))
-        flat = np.fromiter((i for ids in rows.video_ids for i in ids), "u8", int(lengths.sum()))
-        block.arrays("video_ids", ends.astype("u8"), flat)
+        ends, flat = rows.video_ids
+        block.arrays("video_ids", np.concatenate([ends, np.full(extra, len(flat), "u8")]), flat)
     landed = np.zeros(block.rows, "<u8")
     landed[n_counts : n_counts + n_receipts] = next_offset
     block.numbers("landed", "UInt64", landed)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
+
+import numpy as np
 
 from schemas.rejects import Reject
 from schemas.topics import EventType
-from sinks.delta import DeltaRows
+from sinks.delta import DeltaRows, VideoIds
 from streams.decoding import Decoded
 
 #: Row that counts every event of a cell, whatever its hashtags.
 ALL = ""
 
-_Cell = tuple[int, str, str]
+
+def counts_for(event_type: EventType) -> Counts:
+    """Empty counts for events of one type."""
+    return VideoCounts(event_type) if event_type is EventType.STICKER_USE else Counts(event_type)
 
 
 class Counts:
@@ -27,22 +33,26 @@ class Counts:
         self.rejects: list[Reject] = []
         self.records = 0
         """Records folded in, rejects included."""
-        self.video_ids = 0
-        """Video ids held, for the bound on memory."""
-        self._cells: defaultdict[_Cell, dict[str, int]] = defaultdict(dict)
-        self._videos: defaultdict[_Cell, dict[str, list[int]]] = defaultdict(dict)
+        self._cells: defaultdict[tuple[int, str, str], dict[str, int]] = defaultdict(dict)
         self._rows = 0
 
     def __len__(self) -> int:
         """Rows so far, rejects included."""
         return self._rows + len(self.rejects)
 
+    @property
+    def video_ids(self) -> int:
+        """Video ids held, for the bound on memory."""
+        return 0
+
     def add(self, decoded: Decoded) -> None:
         """Fold in the columns and the rejects of one batch."""
-        self.records += len(decoded.minutes) + len(decoded.rejects)
+        self.records += len(decoded) + len(decoded.rejects)
         self.rejects += decoded.rejects
-        cells = self._cells
-        rows = 0
+        self._fold(decoded)
+
+    def _fold(self, decoded: Decoded) -> None:
+        cells, rows = self._cells, 0
         for minute, country, tags, sticker, count in zip(
             decoded.minutes, decoded.countries, decoded.tags, decoded.stickers, decoded.counts, strict=True
         ):
@@ -53,24 +63,13 @@ class Counts:
                 cell[tag] = cell.get(tag, 0) + count
             rows += len(cell) - before
         self._rows += rows
-        if self.event_type is EventType.STICKER_USE:
-            self._add_videos(decoded)
-
-    def _add_videos(self, decoded: Decoded) -> None:
-        for minute, country, tags, sticker, video_id in zip(
-            decoded.minutes, decoded.countries, decoded.tags, decoded.stickers, decoded.video_ids, strict=True
-        ):
-            cell = self._videos[minute, country, sticker]
-            for tag in (ALL, *tags):
-                cell.setdefault(tag, []).append(video_id)
-            self.video_ids += 1 + len(tags)
 
     def rows(self) -> DeltaRows:
         """The counts as rows for the writer."""
+        return self._delta([events for cell in self._cells.values() for events in cell.values()], None)
+
+    def _delta(self, events: list[int], video_ids: VideoIds | None) -> DeltaRows:
         cells = self._cells
-        video_ids = None
-        if self.event_type is EventType.STICKER_USE:
-            video_ids = [self._videos[key][tag] for key, cell in cells.items() for tag in cell]
         return DeltaRows(
             self.event_type.value,
             [key[0] for key in cells],
@@ -78,7 +77,59 @@ class Counts:
             [key[2] for key in cells],
             [len(cell) for cell in cells.values()],
             [tag for cell in cells.values() for tag in cell],
-            [events for cell in cells.values() for events in cell.values()],
+            events,
             video_ids,
             self.rejects,
         )
+
+
+class VideoCounts(Counts):
+    """Counts that also hold the ids of the videos of each row.
+
+    A cell maps a hashtag to the number of its row. The ids lie in one flat array beside the rows they belong to:
+    a list per row would cost several times the memory, and the time of the garbage collector.
+    """
+
+    def __init__(self, event_type: EventType) -> None:
+        super().__init__(event_type)
+        self._events: list[int] = []
+        self._id_rows = array("q")
+        self._ids = array("Q")
+
+    @property
+    def video_ids(self) -> int:
+        return len(self._ids)
+
+    def _fold(self, decoded: Decoded) -> None:
+        cells, events = self._cells, self._events
+        add_event, add_row, add_id = events.append, self._id_rows.append, self._ids.append
+        for minute, country, tags, sticker, count, video_id in zip(
+            decoded.minutes,
+            decoded.countries,
+            decoded.tags,
+            decoded.stickers,
+            decoded.counts,
+            decoded.video_ids,
+            strict=True,
+        ):
+            cell = cells[minute, country, sticker]
+            for tag in (ALL, *tags):
+                row = cell.get(tag)
+                if row is None:
+                    row = cell[tag] = len(events)
+                    add_event(count)
+                else:
+                    events[row] += count
+                add_row(row)
+                add_id(video_id)
+        self._rows = len(events)
+
+    def rows(self) -> DeltaRows:
+        order = np.fromiter((row for cell in self._cells.values() for row in cell.values()), "i8", len(self._events))
+        events = [self._events[row] for row in order]
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        places = place[np.frombuffer(self._id_rows, "i8")] if self._ids else np.empty(0, "i8")
+        flat = np.frombuffer(self._ids, "u8")[np.argsort(places, kind="stable")] if self._ids else np.empty(0, "u8")
+        ends = np.cumsum(np.bincount(places, minlength=len(order))).astype("u8")
+        return self._delta(events, VideoIds(ends, flat))

@@ -10,7 +10,7 @@ from uuid import uuid4
 from schemas.topics import EventType
 from sinks.claims import Claim, Log
 from streams.batch import RecordBatch
-from streams.counting import Counts
+from streams.counting import counts_for
 from streams.decoding import Decoded, Decoder
 from streams.errors import LogMismatchError
 
@@ -28,7 +28,7 @@ class Delta:
         self.clock = clock
         self.decoder = decoder
         self.recounts = recounts
-        self.counts = Counts(event_type)
+        self.counts = counts_for(event_type)
         self.begun = time.monotonic()
         self.last_offset = -1
         self.last_value: bytes | None = None

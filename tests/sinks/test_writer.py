@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from clickhouse_connect.driver.exceptions import OperationalError
 
 from schemas.rejects import Reject, RejectReason
 from sinks.claims import Claim, Log
-from sinks.delta import DeltaRows, counts_block, receipt_window
+from sinks.delta import DeltaRows, VideoIds, counts_block, receipt_window
 from sinks.errors import ClaimLost, DeltaExpired, NotLanded
 from sinks.writer import TARGETS, Writer, WriterSettings
 
@@ -40,7 +41,7 @@ def rows_of(*cells: tuple[int, str, str, dict[str, int]], rejects: tuple[Reject,
         [len(cell[3]) for cell in cells],
         [tag for *_, cell in cells for tag in cell],
         events,
-        [list(range(1, n + 1)) for n in events],
+        VideoIds(np.cumsum(events).astype("u8"), np.array([i for n in events for i in range(1, n + 1)], "u8")),
         rejects,
     )
 

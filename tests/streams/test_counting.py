@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.rejects import Reject, RejectReason
 from schemas.topics import EventType
 from sinks.delta import DeltaRows
-from streams.counting import Counts
+from streams.counting import counts_for
 from streams.decoding import Decoded
 
 Record = tuple[int, str, tuple[str, ...], str, int, int]
@@ -30,7 +30,7 @@ records = st.lists(
 
 def decoded(part: list[Record], rejects: list[Reject] | None = None) -> Decoded:
     columns = [list(column) for column in zip(*part, strict=True)] or [[] for _ in range(6)]
-    return Decoded(*columns, rejects or [])  # type: ignore[arg-type]
+    return Decoded(*columns, rejects or [])  # type: ignore[call-arg, arg-type]
 
 
 def cells(rows: DeltaRows) -> tuple[Counter[tuple[int, str, str, str]], dict[tuple[int, str, str, str], set[int]]]:
@@ -43,7 +43,9 @@ def cells(rows: DeltaRows) -> tuple[Counter[tuple[int, str, str, str]], dict[tup
             key = (minute, country, sticker, rows.hashtags[row])
             assert key not in events, "a key must stand in one row"
             events[key] = rows.events[row]
-            videos[key] = set(rows.video_ids[row]) if rows.video_ids is not None else set()
+            if rows.video_ids is not None:
+                ends = [0, *rows.video_ids.ends.tolist()]
+                videos[key] = set(rows.video_ids.flat[ends[row] : ends[row + 1]].tolist())
             row += 1
     assert row == len(rows.hashtags) == len(rows.events)
     return events, videos
@@ -60,7 +62,7 @@ def test_counts_equal_a_naive_fold(whole: list[Record], cuts: list[int], order: 
     bounds = sorted({0, len(whole), *(min(cut, len(whole)) for cut in cuts)})
     parts = [whole[a:b] for a, b in itertools.pairwise(bounds)]
     order.shuffle(parts)  # type: ignore[attr-defined]
-    counts = Counts(event_type)
+    counts = counts_for(event_type)
     for part in parts:
         counts.add(decoded(part))
     found, found_videos = cells(counts.rows())
@@ -75,12 +77,12 @@ def test_counts_equal_a_naive_fold(whole: list[Record], cuts: list[int], order: 
 
 def test_rejects_are_kept_beside_the_counts() -> None:
     reject = Reject.of(4, RejectReason.NOT_JSON, "", b"{")
-    counts = Counts(EventType.VIDEO_VIEW)
+    counts = counts_for(EventType.VIDEO_VIEW)
     counts.add(decoded([(1, "US", ("love",), "", 2, 7)], [reject]))
     assert (counts.records, len(counts), counts.rows().rejects) == (2, 3, [reject])
 
 
 def test_video_ids_are_counted_for_the_memory_bound() -> None:
-    counts = Counts(EventType.STICKER_USE)
+    counts = counts_for(EventType.STICKER_USE)
     counts.add(decoded([(1, "US", ("love", "kind"), "heart", 1, 7)] * 10))
     assert counts.video_ids == 30
