@@ -13,9 +13,9 @@ import binascii
 import enum
 import hmac
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tagpulse.clickhouse.errors import ACCESS_DENIED, AUTHENTICATION_FAILED, READONLY, ServerError
 from tagpulse.clickhouse.names import names
@@ -61,6 +61,8 @@ _COMBINATORS = (
     "If|Array|Map|State|SimpleState|Merge|MergeState|ForEach|Distinct|OrDefault|OrNull|Resample|ArgMin|ArgMax"
 )
 _COMBINED = re.compile(rf"^(?P<base>\w+?)(?:{_COMBINATORS})+$")
+_IN = re.compile(r"^(?:global)?(?:not)?(?:null)?in(?:ignoreset)?$", re.IGNORECASE)
+_FOREIGN = names("default system information_schema")
 _NAME = re.compile(r"^\w+$")
 
 # `origin` keeps out functions that were defined by users, whose bodies are not in the query.
@@ -159,12 +161,15 @@ def simple_statement(sql: str) -> re.Match[str] | None:
     return _SIMPLE.fullmatch(sql)
 
 
-def vet(tree: Mapping[str, Any], vocabulary: Vocabulary, databases: Collection[str], views: Collection[str]) -> None:
-    """Raise unless every part of the analyst's statement is known to be harmless.
+class Catalog(Protocol):
+    """What exists in the engine right now; asked for only where a statement makes it matter."""
 
-    `databases` are all that exist, `views` the parameterized views of the analyst's database, which are
-    called like functions.
-    """
+    def views(self) -> Collection[str]:
+        """The views of the analyst's database: those with parameters are called like functions."""
+
+
+def vet(tree: Mapping[str, Any], vocabulary: Vocabulary, catalog: Catalog) -> None:
+    """Raise unless every part of the analyst's statement is known to be harmless."""
     kind = tree.get("type")
     if kind == "ExplainQuery":
         if tree.get("kind") not in _EXPLAINS or not isinstance(tree.get("query"), dict):
@@ -179,7 +184,7 @@ def vet(tree: Mapping[str, Any], vocabulary: Vocabulary, databases: Collection[s
         return
     if kind not in ("SelectWithUnionQuery", "SelectIntersectExceptQuery"):
         raise _denied(f"only SELECT, EXPLAIN, SHOW, DESCRIBE and EXISTS are allowed for this login, not {kind}")
-    _Walk(vocabulary, frozenset(databases) - {DATABASE}, frozenset(views)).node(tree)
+    _Walk(vocabulary, catalog).node(tree)
 
 
 def _vet_show(tree: Mapping[str, Any]) -> None:
@@ -209,10 +214,9 @@ def _denied(text: str) -> ServerError:
 class _Walk:
     """Visits every node of a SELECT; an unknown one is refused."""
 
-    def __init__(self, vocabulary: Vocabulary, foreign: frozenset[str], views: frozenset[str]) -> None:
+    def __init__(self, vocabulary: Vocabulary, catalog: Catalog) -> None:
         self._vocabulary = vocabulary
-        self._foreign = foreign
-        self._views = views
+        self._catalog = catalog
 
     def value(self, value: Any, key: str = "") -> None:
         """Walk lists and nodes; scalars are inert."""
@@ -232,6 +236,7 @@ class _Walk:
         kind = node["type"]
         if kind == "Function":
             self._function(str(node.get("name", "")), table=key == "table_function")
+            self._right_of_in(node)
         elif kind == "TableIdentifier":
             self._table(node)
         elif kind == "Identifier":
@@ -252,27 +257,36 @@ class _Walk:
 
     def _function(self, name: str, *, table: bool) -> None:
         if table:
-            view = name.removeprefix(f"{DATABASE}.")
-            if view in self._views or name.lower() in _TABLE_FUNCTIONS:
+            if name.lower() in _TABLE_FUNCTIONS or name.removeprefix(f"{DATABASE}.") in self._catalog.views():
                 return
             raise _denied(f"table function {name} is not allowed for this login")
         if not self._vocabulary.knows(name):
             raise _denied(f"function {name} is not allowed for this login")
 
+    def _right_of_in(self, node: Mapping[str, Any]) -> None:
+        """`x IN db.table` names a table by a plain identifier."""
+        if not _IN.match(str(node.get("name", ""))):
+            return
+        for argument in (node.get("arguments") or {}).get("children", ()):
+            parts = argument.get("name_parts") or []
+            if argument.get("type") == "Identifier" and len(parts) > 1 and not _open_table(parts):
+                raise _denied(f"{argument.get('name')} is not open to this login")
+
     def _table(self, node: Mapping[str, Any]) -> None:
         parts = node.get("name_parts") or [node.get("name", "")]
-        if not all(_NAME.match(str(part)) for part in parts):
+        # A UUID would win over the name.
+        if any("uuid" in key for key in node) or not all(_NAME.match(str(part)) for part in parts):
             raise _denied(f"table name {node.get('name')!r} is not allowed for this login")
-        if len(parts) == 1 or (len(parts) == 2 and parts[0] == DATABASE):
-            return
-        if len(parts) == 2 and parts[0] == "system" and parts[1] in _SYSTEM_TABLES:
-            return
-        raise _denied(f"table {node.get('name')} is not open to this login")
+        if len(parts) > 1 and not _open_table(parts):
+            raise _denied(f"table {node.get('name')} is not open to this login")
 
     def _identifier(self, node: Mapping[str, Any]) -> None:
-        # `x IN db.table` names a table by a plain identifier, so the first part must not be another database.
+        # Where a table could be meant, `_function` decides; this is for the databases that a column never names.
         parts = node.get("name_parts") or []
-        if len(parts) < 2 or parts[0] not in self._foreign:
-            return
-        if not (parts[0] == "system" and parts[1] in _SYSTEM_TABLES):
+        if len(parts) > 1 and str(parts[0]).lower() in _FOREIGN and not _open_table(parts):
             raise _denied(f"{node.get('name')} is not open to this login")
+
+
+def _open_table(parts: Sequence[Any]) -> bool:
+    database, table = parts if len(parts) == 2 else ("", "")
+    return database == DATABASE or (database == "system" and table in _SYSTEM_TABLES)

@@ -14,9 +14,6 @@ from tagpulse.clickhouse.engine import Statistics
 from tagpulse.clickhouse.errors import ServerError
 from tagpulse.clickhouse.request import Asked
 
-_SUMMARY_BUFFER = 1 << 20
-"""An answer up to this size is sent in one piece, with its true summary in the headers."""
-
 _CONTENT_TYPES = {
     "JSON": "application/json; charset=UTF-8",
     "JSONCompact": "application/json; charset=UTF-8",
@@ -33,13 +30,12 @@ _CONTENT_TYPES = {
 
 
 class Answer:
-    """The response: held back while it is small, so that its headers are true; then sent as it comes."""
+    """The response: in one piece with true headers where it can be, else sent as it comes."""
 
     def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
         self._request = request
         self._headers = headers
         self._held: list[bytes] = []
-        self._held_size = 0
         self._response: web.StreamResponse | None = None
         self._encoding: tuple[str, Compressor] | None = None
         self._tag = secrets.token_hex(8)
@@ -55,16 +51,18 @@ class Answer:
         if asked.compress:
             self._encoding = negotiate(self._request.headers.get("Accept-Encoding", ""))
 
+    def hold(self, parts: list[bytes]) -> None:
+        """Take a part of the answer, to be sent with what comes next or at the end."""
+        self._held.extend(parts)
+
     async def write(self, data: bytes) -> None:
-        """Send, or hold back while the answer is small."""
+        """Send a part of an answer that does not fit in memory."""
         self._held.append(data)
-        self._held_size += len(data)
-        if self._held_size > _SUMMARY_BUFFER:
-            await self._flush()
+        await self._flush()
 
     async def _flush(self) -> None:
         response = await self._started()
-        held, self._held, self._held_size = b"".join(self._held), [], 0
+        held, self._held = b"".join(self._held), []
         if self._encoding is not None:
             held = await asyncio.to_thread(self._encoding[1].compress, held)
         if held:
@@ -99,7 +97,7 @@ class Answer:
         """Make the response an error: by its status, or in the body where that is on its way already."""
         message = f"{error.message}\n".encode()
         if self._response is None:
-            self._held, self._held_size = [message], len(message)
+            self._held = [message]
             self._status, self._error, self.form = error.status, error, ""
             self._encoding = None
             return

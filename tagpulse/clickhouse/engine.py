@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -21,8 +21,16 @@ from xml.sax.saxutils import escape
 import chdb._chdb
 
 from tagpulse.clickhouse.access import DATABASE, VOCABULARY_SQL, Login, Vocabulary
-from tagpulse.clickhouse.errors import NOT_IMPLEMENTED, SYNTAX_ERROR, EngineError, ServerError
+from tagpulse.clickhouse.errors import (
+    ABORTED,
+    ACCESS_DENIED,
+    BAD_ARGUMENTS,
+    SYNTAX_ERROR,
+    EngineError,
+    ServerError,
+)
 from tagpulse.clickhouse.settings import quoted, set_statement
+from tagpulse.clickhouse.statement import words
 
 log = logging.getLogger(__name__)
 _connect: Any = chdb._chdb.connect
@@ -75,6 +83,8 @@ class Scope:
     database: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     readonly: bool = False
+    tag: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """By which the query that runs under this scope can be found and stopped."""
 
 
 class Connection:
@@ -82,30 +92,13 @@ class Connection:
 
     def __init__(self, connection: Any, scope: Scope) -> None:
         self._connection = connection
-        self.tag = uuid.uuid4().hex
         self.statistics = Statistics()
         self._stream: Any = None
         try:
-            self._run(self._prologue(scope))
+            self._run(_prologue(scope))
         except BaseException:
             self.close()
             raise
-
-    def _prologue(self, scope: Scope) -> str:
-        """The statements that make the scope, rights and limits last so that nothing can undo them."""
-        statements = []
-        if scope.login is Login.ANALYST:
-            statements.append("SET ROLE tagpulse_analyst")
-        if scope.database:
-            name = scope.database.replace("\\", "\\\\").replace("`", "\\`")
-            statements.append(f"USE `{name}`")
-        # chDB has no way to name a query, so that it can be found and stopped: the comment is its name.
-        statements.append(set_statement({"implicit_select": "0", **scope.settings, "log_comment": self.tag}))
-        if scope.login is Login.ANALYST:
-            statements.append("SET readonly = 1")
-        elif scope.readonly:
-            statements.append("SET readonly = 2")
-        return "; ".join(statements)
 
     def _run(self, sql: str, form: str = "Null", params: Mapping[str, str] | None = None) -> Any:
         try:
@@ -140,18 +133,22 @@ class Connection:
         self._stream = None
 
     def insert(self, head: str, form: str, data: bytes) -> None:
-        """Insert `data`, encoded as `form`, by the statement `head` (without FORMAT)."""
-        inserter: Any = None
+        """Insert `data`, encoded as `form`, by the statement `head` (without FORMAT).
+
+        The data goes in as a file in memory. chDB's own streaming insert would confirm rows that a materialized
+        view had refused, and data behind the statement would end at its first empty line, binary or not.
+        """
+        settings_at = next((start for word, start, _ in words(head.encode()) if word == "SETTINGS"), None)
+        target = head.encode()[:settings_at].decode()
+        settings = head.encode()[settings_at:].decode() if settings_at is not None else ""
+        descriptor = os.memfd_create("insert", os.MFD_CLOEXEC)
         try:
-            inserter = self._connection.send_insert(head, form)
-            if data:
-                self._connection.insert_append(inserter, data)
-            result = self._connection.insert_done(inserter)
-        except RuntimeError as error:
-            if inserter is not None:
-                with contextlib.suppress(RuntimeError):
-                    self._connection.insert_cancel(inserter)
-            raise EngineError(error) from None
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            source = f"FROM INFILE '/proc/self/fd/{descriptor}' COMPRESSION 'none'"
+            result = self._run(f"{target} {source} {settings} FORMAT {form}")
+        finally:
+            os.close(descriptor)
         self.statistics.written_rows += result.rows_written()
         self.statistics.written_bytes += result.bytes_written()
         self.statistics.elapsed_ns += int(result.elapsed() * 1e9)
@@ -166,6 +163,10 @@ class Connection:
         columns = ", ".join(f"toString(getSetting({quoted(name)}))" for name in names)
         row = json.loads(self._run(f"SELECT [{columns}] AS v", "JSONCompactEachRow").bytes())
         return dict(zip(names, row[0], strict=True))
+
+    def retag(self, tag: str) -> None:
+        """Name the next query, in a connection that serves several."""
+        self._run(set_statement({"log_comment": tag}))
 
     def apply(self, settings: Mapping[str, str]) -> None:
         """Change settings of this connection."""
@@ -182,22 +183,30 @@ class Connection:
         if self.statement_count(sql) > 1:
             raise ServerError(SYNTAX_ERROR, "Multi-statements are not allowed")
 
-    def parsed(self, sql: str) -> tuple[dict[str, Any], list[str], list[str]]:
-        """The statement as the engine's parser understands it, the databases, and the analyst's views.
+    def parsed(self, sql: str) -> dict[str, Any]:
+        """The statement as the engine's parser understands it.
 
         The text is a value here, never part of a statement. What does not parse, is several statements or has no
         exported tree is refused by the engine.
         """
         # A query parameter is written like a field of a TSV file.
         escaped = sql.translate({92: "\\\\", 9: "\\t", 10: "\\n", 13: "\\r", 0: "\\0"})
-        answer = self._run(
-            "SELECT parseQueryToJSON({statement:String}), (SELECT groupArray(name) FROM system.databases), "
-            f"(SELECT groupArray(name) FROM system.tables WHERE database = '{DATABASE}' AND engine = 'View')",  # noqa: S608 - constants
-            "JSONCompactEachRow",
-            {"statement": escaped},
-        )
-        tree, databases, views = json.loads(answer.bytes())
-        return json.loads(tree), databases, views
+        try:
+            answer = self._run("SELECT parseQueryToJSON({statement:String})", "TSVRaw", {"statement": escaped})
+        except ServerError as error:
+            if error.code == BAD_ARGUMENTS[0]:
+                raise ServerError(ACCESS_DENIED, "only statements that read are allowed for this login") from None
+            # Our own wrapping is no help to who reads the message.
+            text = error.message.partition(": In scope SELECT parseQueryToJSON(")[0]
+            raise EngineError(f"{text} (SYNTAX_ERROR)" if error.code == SYNTAX_ERROR[0] else text) from None
+        tree: dict[str, Any] = json.loads(answer.bytes())
+        return tree
+
+    def views(self) -> Collection[str]:
+        """The views of the analyst's database."""
+        sql = "SELECT name FROM system.tables WHERE database = {database:String} AND engine = 'View'"
+        rows = self._run(sql, "JSONCompactEachRow", {"database": DATABASE}).bytes().splitlines()
+        return {json.loads(row)[0] for row in rows}
 
     def _count(self, result: Any, size: int) -> None:
         counted = self.statistics
@@ -255,7 +264,7 @@ class Engine:
     def open(self, scope: Scope) -> Connection:
         """A connection that the caller closes."""
         if self._root is None:
-            raise ServerError(NOT_IMPLEMENTED, "The server is shutting down.")
+            raise ServerError(ABORTED, "The server is shutting down.")
         return Connection(_connect(self._address), scope)
 
     def kill(self, tag: str | None = None) -> None:
@@ -278,6 +287,23 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _prologue(scope: Scope) -> str:
+    """The statements that make the scope, rights and limits last so that nothing can undo them."""
+    statements = []
+    if scope.login is Login.ANALYST:
+        statements.append("SET ROLE tagpulse_analyst")
+    if scope.database:
+        name = scope.database.replace("\\", "\\\\").replace("`", "\\`")
+        statements.append(f"USE `{name}`")
+    # chDB has no way to name a query, so that it can be found and stopped: the comment is its name.
+    statements.append(set_statement({"implicit_select": "0", **scope.settings, "log_comment": scope.tag}))
+    if scope.login is Login.ANALYST:
+        statements.append("SET readonly = 1")
+    elif scope.readonly:
+        statements.append("SET readonly = 2")
+    return "; ".join(statements)
 
 
 def _lock(directory: Path) -> int:

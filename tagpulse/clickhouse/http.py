@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
+import dataclasses
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from tagpulse.clickhouse import errors
-from tagpulse.clickhouse.access import DATABASE, Credentials, Login, simple_statement, vet
+from tagpulse.clickhouse.access import DATABASE, Credentials, Login
 from tagpulse.clickhouse.answer import Answer
-from tagpulse.clickhouse.engine import Connection, Engine, Scope, Statistics
+from tagpulse.clickhouse.engine import Engine, Scope
 from tagpulse.clickhouse.errors import ServerError
+from tagpulse.clickhouse.execution import Execution
 from tagpulse.clickhouse.request import Asked, decode
-from tagpulse.clickhouse.sessions import Session, Sessions, leaves_state
+from tagpulse.clickhouse.sessions import Sessions, leaves_state
 from tagpulse.clickhouse.settings import analyst_settings, writer_settings
-from tagpulse.clickhouse.statement import stated_format, streamable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -32,10 +33,10 @@ _QUERIES = 16
 """Running at a time; more wait."""
 _ANALYST_QUERIES = 4
 _ANALYST_WAITING = 32
+_SMALL_BODY = 1 << 16
+"""Decoded on the event loop: cheaper than to wake a thread."""
 _BODY_TIMEOUT_S = 300.0
 _KILL_S = 2.0
-_WHOLE_ANSWER = "1000000000"
-"""The most that an answer may hold in a format which cannot be sent in pieces."""
 
 
 class Server:
@@ -53,10 +54,11 @@ class Server:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
+        self._reads: set[str] = set()
 
     def application(self) -> web.Application:
         """The aiohttp application; run it with `auto_decompress=False, handler_cancellation=True`."""
-        app = web.Application(client_max_size=MAX_BODY)
+        app = web.Application()
         app.router.add_get("/ping", self._ok)
         app.router.add_get("/replicas_status", self._ok)
         app.router.add_route("*", "/", self._root)
@@ -64,8 +66,13 @@ class Server:
         return app
 
     async def drain(self, deadline_s: float) -> bool:
-        """Refuse new queries and wait for those that run; after the deadline stop them. True if all ended."""
+        """Refuse new queries, stop those that only read, wait for the others; after the deadline stop all.
+
+        True if all have ended.
+        """
         self._closing = True
+        for tag in list(self._reads):
+            await asyncio.to_thread(self._engine.kill, tag)
         idle = await self._idle_within(deadline_s)
         if not idle:
             await asyncio.to_thread(self._engine.kill)
@@ -114,20 +121,9 @@ class Server:
 
     async def _decoded(self, request: web.Request, login: Login) -> Asked:
         limit = MAX_BODY if login is Login.WRITER else MAX_ANALYST_BODY
-        if (request.content_length or 0) > limit:
-            raise ServerError(errors.TOO_LARGE, f"The request's body is larger than {limit} bytes")
-        try:
-            async with asyncio.timeout(_BODY_TIMEOUT_S):
-                body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise ServerError(errors.TOO_LARGE, f"The request's body is larger than {limit} bytes") from None
-        except TimeoutError:
-            raise ServerError(errors.CANNOT_READ_ALL_DATA, "The request's body did not arrive in time") from None
-        # The parser counts too; this states the contract: no byte less than announced is ever acted upon.
-        if request.content_length is not None and len(body) != request.content_length:
-            raise ServerError(errors.CANNOT_READ_ALL_DATA, "The request's body is shorter than its Content-Length")
-        if len(body) > limit:
-            raise ServerError(errors.TOO_LARGE, f"The request's body is larger than {limit} bytes")
+        body = await _body(request, limit)
+        if len(body) < _SMALL_BODY and "Content-Encoding" not in request.headers:
+            return decode(request.headers, request.query, body, limit)
         return await self._call(decode, request.headers, request.query, body, limit)
 
     @contextlib.asynccontextmanager
@@ -152,14 +148,9 @@ class Server:
         """Run in a thread to its end, also when the client has gone."""
         self._running += 1
         self._idle.clear()
-        future = asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(function, *args))
+        future = asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
         future.add_done_callback(self._called)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            # Nobody else will look at how it ended.
-            future.add_done_callback(lambda done: done.cancelled() or done.exception())
-            raise
+        return await future
 
     def _called(self, _: object) -> None:
         self._running -= 1
@@ -167,131 +158,82 @@ class Server:
             self._idle.set()
 
     async def _answer(self, readonly: bool, login: Login, asked: Asked, answer: Answer) -> None:
-        async with self._connection(readonly, login, asked) as connection:
-            if asked.insert is not None:
-                if login is Login.ANALYST:
-                    raise ServerError(errors.ACCESS_DENIED, "INSERT is not allowed for this login")
-                await self._call(_insert, connection, asked)
-                answer.statistics = connection.statistics
-                return
-            form, stream = await self._stoppable(connection, _checked, self._engine, connection, login, asked)
-            answer.form = form
-            answer.statistics = connection.statistics
-            if not stream:
-                await answer.write(await self._stoppable(connection, connection.query, asked.sql, form, asked.params))
-                return
-            chunks = connection.stream(asked.sql, form, asked.params)
-            while (chunk := await self._stoppable(connection, _next, chunks)) is not None:
-                await answer.write(chunk)
-
-    async def _stoppable(self, connection: Connection, function: Callable[..., T], *args: Any) -> T:
-        """Like `_call`, and when the client goes away the query is stopped and then waited for."""
-        call = asyncio.ensure_future(self._call(function, *args))
-        try:
-            return await asyncio.shield(call)
-        except asyncio.CancelledError:
-            await asyncio.to_thread(self._engine.kill, connection.tag)
-            with contextlib.suppress(ServerError):
-                await call
-            raise
-
-    @contextlib.asynccontextmanager
-    async def _connection(self, readonly: bool, login: Login, asked: Asked) -> AsyncIterator[Connection]:
-        await self._sessions.sweep()
         if login is Login.ANALYST:
             if asked.database not in ("", DATABASE, "default"):
                 raise ServerError(errors.ACCESS_DENIED, f"database {asked.database} is not open to this login")
             scope = Scope(login, DATABASE, analyst_settings(asked.settings))
         else:
-            settings = writer_settings(asked.settings)
-            if asked.session_id:
-                session = self._sessions.take(asked.session_id)
-                if session is not None:
-                    async with self._in_session(session, settings, asked) as connection:
-                        yield connection
-                    return
-                if asked.session_check:
-                    raise ServerError(errors.SESSION_NOT_FOUND, f"Session {asked.session_id} not found")
-                if asked.sql and leaves_state(asked.sql):
-                    async with self._new_session(asked) as connection:
-                        yield connection
-                    return
-            scope = Scope(login, asked.database, settings, readonly)
-        connection = await self._call(self._engine.open, scope)
-        try:
-            yield connection
-        finally:
-            await asyncio.shield(self._call(connection.close))
+            scope = Scope(login, asked.database, writer_settings(asked.settings), readonly)
+            if asked.session_id and await self._answer_in_session(scope, asked, answer):
+                return
+        await self._execute(Execution(self._engine, scope, asked), answer)
 
-    @contextlib.asynccontextmanager
-    async def _new_session(self, asked: Asked) -> AsyncIterator[Connection]:
-        scope = Scope(Login.WRITER, asked.database, {"async_insert": "0"})
-        connection = await self._call(self._engine.open, scope)
+    async def _answer_in_session(self, scope: Scope, asked: Asked, answer: Answer) -> bool:
+        """False if the request neither meets nor makes a session with state: it runs like any other."""
+        await self._sessions.sweep()
+        session = self._sessions.take(asked.session_id)
+        if session is None:
+            if asked.session_check:
+                raise ServerError(errors.SESSION_NOT_FOUND, f"Session {asked.session_id} not found")
+            if not asked.sql or not leaves_state(asked.sql):
+                return False
+            opened = await self._call(self._engine.open, dataclasses.replace(scope, settings={}, readonly=False))
+            session = self._sessions.add(asked.session_id, opened, asked.session_timeout_s)
         try:
-            session = self._sessions.add(asked.session_id, connection, asked.session_timeout_s)
-        except ServerError:
-            await self._call(connection.close)
-            raise
-        try:
-            yield connection
-        finally:
-            self._sessions.release(session)
-
-    @contextlib.asynccontextmanager
-    async def _in_session(self, session: Session, settings: dict[str, str], asked: Asked) -> AsyncIterator[Connection]:
-        """The session's connection, with the settings of this request for this request only."""
-        connection = session.connection
-        connection.statistics = Statistics()
-        try:
-            before = await self._call(connection.current, list(settings))
-            await self._call(connection.apply, settings)
-            try:
-                yield connection
-            finally:
-                # What the statement itself set by SET must stay, so only what it left as it was is put back.
-                now = await self._call(connection.current, list(settings))
-                back = {
-                    name: value for name, value in before.items() if now[name] == _normal(settings[name], now[name])
-                }
-                await self._call(connection.apply, back)
+            await self._execute(Execution(self._engine, scope, asked, session.connection), answer)
         finally:
             session.timeout_s = asked.session_timeout_s
             self._sessions.release(session)
             if asked.close_session:
                 await self._sessions.drop(asked.session_id)
+        return True
+
+    async def _execute(self, execution: Execution, answer: Answer) -> None:
+        if execution.stoppable:
+            self._reads.add(execution.tag)
+        try:
+            answer.hold(await self._run(execution, execution.start))
+            answer.form, answer.statistics = execution.form, execution.statistics
+            while not execution.done:
+                part = await self._run(execution, execution.more)
+                if part is not None:
+                    await answer.write(part)
+        finally:
+            self._reads.discard(execution.tag)
+            if not execution.done:
+                await asyncio.shield(self._call(execution.close))
+
+    async def _run(self, execution: Execution, function: Callable[[], T]) -> T:
+        """Run in a thread. When the client goes away a query that only reads is stopped, another one awaited."""
+        call = asyncio.ensure_future(self._call(function))
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            if execution.stoppable:
+                await asyncio.to_thread(self._engine.kill, execution.tag)
+            with contextlib.suppress(ServerError):
+                await call
+            raise
 
 
-def _normal(asked: str, present: str) -> str:
-    """A setting reads back as `true` where 1 was asked for, so any spelling of the same value is taken as equal."""
-    same = {"true": "1", "false": "0"}
-    return present if same.get(present, present) == same.get(asked, asked) else asked
-
-
-def _insert(connection: Connection, asked: Asked) -> None:
-    insert = asked.insert
-    assert insert is not None
-    connection.set_params(asked.params)
-    connection.insert(insert.head, insert.form, insert.data)
-
-
-def _next(chunks: Iterator[bytes]) -> bytes | None:
-    return next(chunks, None)
-
-
-def _checked(engine: Engine, connection: Connection, login: Login, asked: Asked) -> tuple[str, bool]:
-    """The format of the answer and whether it can be streamed; raises for what the login may not run."""
-    text = asked.sql.encode()
-    if login is Login.WRITER:
-        connection.refuse_several(asked.sql)
-        form = stated_format(text) or asked.form
-    elif simple := simple_statement(asked.sql):
-        form = simple["format"] or asked.form
-    else:
-        tree, databases, views = connection.parsed(asked.sql)
-        vet(tree, engine.vocabulary, databases, views)
-        stated = tree.get("format_ast")
-        form = str(stated["name"]) if stated else asked.form
-    stream = streamable(text, form)
-    if not stream and login is Login.WRITER and "max_result_bytes" not in asked.settings:
-        connection.apply({"max_result_bytes": _WHOLE_ANSWER})
-    return form, stream
+async def _body(request: web.Request, limit: int) -> bytes:
+    """The whole body as it was sent; anything less than all of it is an error."""
+    announced = request.content_length
+    too_large = ServerError(errors.TOO_LARGE, f"The request's body is larger than {limit} bytes")
+    if announced is not None and announced > limit:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT_S):
+            async for part in request.content.iter_any():
+                body += part
+                if len(body) > limit:
+                    raise too_large
+    except TimeoutError:
+        raise ServerError(errors.CANNOT_READ_ALL_DATA, "The request's body did not arrive in time") from None
+    except (web.RequestPayloadError, HttpProcessingError, ClientPayloadError) as error:
+        raise ServerError(errors.CANNOT_READ_ALL_DATA, f"The request's body is broken: {error}") from None
+    # The parser counts too; this states the contract: no byte less than announced is ever acted upon.
+    if announced is not None and len(body) != announced:
+        raise ServerError(errors.CANNOT_READ_ALL_DATA, "The request's body is shorter than its Content-Length")
+    return bytes(body)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from multidict import MultiMapping
 
 from tagpulse.clickhouse.coding import decompress
-from tagpulse.clickhouse.errors import BAD_ARGUMENTS, NOT_IMPLEMENTED, SYNTAX_ERROR, ServerError
+from tagpulse.clickhouse.errors import BAD_ARGUMENTS, NOT_IMPLEMENTED, SYNTAX_ERROR, UNKNOWN_FORMAT, ServerError
 from tagpulse.clickhouse.settings import RESERVED
 from tagpulse.clickhouse.statement import Insert, split_insert
 
@@ -74,6 +74,8 @@ def _fields(fields: Mapping[str, str], headers: Mapping[str, str]) -> Asked:
         close_session=fields.get("close_session", "0") not in ("", "0"),
         compress=fields.get("enable_http_compression", "0") not in ("", "0", "false"),
     )
+    if not asked.form.isalnum():
+        raise ServerError(UNKNOWN_FORMAT, f"Unknown format {asked.form}")
     if fields.get("query_id"):
         asked.query_id = fields["query_id"]
     if fields.get("session_timeout"):

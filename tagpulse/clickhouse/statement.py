@@ -17,6 +17,8 @@ _TOKEN = re.compile(
 )
 _FORMAT_AT_END = re.compile(rb"\bFORMAT\s+([A-Za-z]\w*)\s*;?\s*$", re.IGNORECASE)
 
+READS = names("SELECT WITH FROM SHOW DESCRIBE DESC EXISTS EXPLAIN")
+
 # Each block of these is complete in itself, so blocks laid end to end are one answer.
 STREAMED_FORMATS = names(
     "Native TabSeparated TSV TabSeparatedRaw TSVRaw CSV RowBinary JSONEachRow JSONCompactEachRow TSKV"
