@@ -267,7 +267,7 @@ class _Walk:
         """`x IN db.table` names a table by a plain identifier."""
         if not _IN.match(str(node.get("name", ""))):
             return
-        for argument in (node.get("arguments") or {}).get("children", ()):
+        for argument in ((node.get("arguments") or {}).get("children") or [])[1:]:
             parts = argument.get("name_parts") or []
             if argument.get("type") == "Identifier" and len(parts) > 1 and not _open_table(parts):
                 raise _denied(f"{argument.get('name')} is not open to this login")
