@@ -1,0 +1,156 @@
+"""What was sent to a stack, and the comparison of all that with every key in its ClickHouse."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from loadtest.events import Event, encode
+from tagpulse.demo import truth as plain
+from tagpulse.demo.truth import Truth
+from tagpulse.demo.verdict import judge
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_KEPT_RAW_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record for the topic of `event_type`: either `event` says what it counts for, or `reason` why it does not."""
+
+    event_type: str
+    value: bytes | None
+    event: Event | None = None
+    reason: str = ""
+    field: str = ""
+
+
+def plain_record(event: Event) -> Record:
+    """The record of a well-formed event as most producers write it."""
+    return Record(event["type"], encode(event), event)
+
+
+#: topic, partition, offset
+Place = tuple[str, int, int]
+
+
+@dataclass
+class Ledger:
+    """Everything sent to one stack over its life. `oldest` is what the stack takes as the first event time."""
+
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    oldest: datetime = datetime(2016, 1, 1, tzinfo=UTC)
+    sent: int = 0
+    truth: Truth = field(default_factory=Truth)
+    rejects: dict[Place, Record] = field(default_factory=dict)
+    _new: list[Event] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, records: Iterable[tuple[Record, Place]]) -> None:
+        """Keep what was sent, and where it lies in Kafka."""
+        with self._lock:
+            for record, place in records:
+                self.sent += 1
+                if record.event is None:
+                    self.rejects[place] = record
+                else:
+                    self._new.append(record.event)
+
+    def note_events(self, events: Sequence[Event]) -> None:
+        """Keep events that somebody else sent."""
+        with self._lock:
+            self.sent += len(events)
+            self._new += events
+
+    def settle(self) -> Truth:
+        """The truth about everything sent so far, at all three grains."""
+        with self._lock, patch.object(plain, "_OLDEST", self.oldest):
+            fresh = plain.compute(self._new, self.groups, datetime.now(UTC))
+            self._new = []
+        _merge(self.truth, fresh)
+        self.truth.rejects = Counter(record.reason for record in self.rejects.values())
+        _add_hours(self.truth)
+        return self.truth
+
+    def differences(self, client: Client, *, incarnation: int | None = None) -> list[str]:
+        """What in ClickHouse is not as it must be: counts of every key, distinct videos, rejects, claims.
+
+        `incarnation`: the one that all rejects of the ledger lie in, where it is known.
+        """
+        found = list(judge(client, self.settle()).differences)
+        found += self._wrong_rejects(client, incarnation)
+        return found + broken_chains(client)
+
+    def _wrong_rejects(self, client: Client, incarnation: int | None) -> list[str]:
+        rows = client.query(
+            "SELECT topic, partition, offset, reason, field, raw, length, sha256 FROM rejected_events FINAL"
+            + ("" if incarnation is None else f" WHERE incarnation = {incarnation}"),
+            column_formats={"raw": "bytes"},
+        ).result_rows
+        found = {tuple(row[:3]): tuple(row[3:]) for row in rows}
+        wanted = {place: _as_row(record) for place, record in self.rejects.items()}
+        return [
+            f"reject at {place}: {_short(found.get(place))}, expected {_short(wanted.get(place))}"
+            for place in sorted(found.keys() | wanted.keys())
+            if found.get(place) != wanted.get(place)
+        ]
+
+
+def broken_chains(client: Client) -> list[str]:
+    """Where the claims are not one unbroken chain per partition, each claimed once and done once."""
+    rows = client.query(
+        "SELECT topic, incarnation, partition, first, next, done, claim_id FROM claims"
+        " ORDER BY topic, incarnation, partition, first, next, done"
+    ).result_rows
+    chains: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
+    for row in rows:
+        chains[row[:3]].append(tuple(row[3:]))
+    problems = []
+    for log, chain in chains.items():
+        (first, next_, done, _), *claims = chain
+        if first != next_ or not done:
+            problems.append(f"{log} does not begin with a root: {chain[0]}")
+        end = next_
+        for opened, closed in zip(claims[::2], claims[1::2], strict=False):
+            if opened[:3] != (end, opened[1], 0) or closed != (end, opened[1], 1, opened[3]):
+                problems.append(f"{log}: the chain breaks at {end}: {opened} {closed}")
+                break
+            end = opened[1]
+        if len(claims) % 2:
+            problems.append(f"{log}: {claims[-1]} is open, or follows twice")
+    return problems
+
+
+def _as_row(record: Record) -> tuple[Any, ...]:
+    raw = record.value or b""
+    return record.reason, record.field, raw[:_KEPT_RAW_BYTES], len(raw), hashlib.sha256(raw).hexdigest()
+
+
+def _short(row: tuple[Any, ...] | None) -> object:
+    return row and (*row[:2], row[2][:60], *row[3:])
+
+
+def _merge(into: Truth, fresh: Truth) -> None:
+    into.records += fresh.records
+    for grain, counts in fresh.events.items():
+        into.events[grain].update(counts)
+        for key, videos in fresh.videos[grain].items():
+            into.videos[grain][key] |= videos
+
+
+def _add_hours(truth: Truth) -> None:
+    events: Counter[plain.Key] = Counter()
+    videos: defaultdict[plain.Key, set[int]] = defaultdict(set)
+    for key, number in truth.events["minute"].items():
+        events[*key[:4], key[4].replace(minute=0)] += number
+    for key, ids in truth.videos["minute"].items():
+        videos[*key[:4], key[4].replace(minute=0)] |= ids
+    truth.events["hour"], truth.videos["hour"] = events, videos
