@@ -69,3 +69,8 @@ def check_identifier(name: str) -> str:
     if not IDENTIFIER.fullmatch(name):
         raise ValueError(f"{name!r} is not a database name: use letters, digits and underscores, at most 64")
     return name
+
+
+def quoted(text: str) -> str:
+    """`text` as a string literal of SQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.client import check_identifier, first_line
+from sinks.client import check_identifier, first_line, quoted
 from sinks.errors import MigrationError
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ class Migration:
     def checksum(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
-    def statements(self, database: str) -> Iterator[str]:
-        """The statements in order, comments stripped, with `{database}` filled in."""
+    def statements(self, database: str, dictionary_login: str) -> Iterator[str]:
+        """The statements in order, comments stripped, with `{database}` and `{dictionary_login}` filled in."""
         text = "\n".join(line for line in self.sql.splitlines() if not line.lstrip().startswith("--"))
-        for statement in text.replace("{database}", database).split(";\n"):
+        text = text.replace("{database}", database).replace("{dictionary_login}", dictionary_login)
+        for statement in (text + "\n").split(";\n"):
             if statement.strip(" \n;"):
                 yield statement.strip(" \n;")
 
@@ -72,15 +73,19 @@ def shipped() -> list[Migration]:
     return found
 
 
-def migrate(client: Client, database: str, retention: Retention | None = None) -> list[str]:
+def migrate(
+    client: Client, database: str, retention: Retention | None = None, login: tuple[str, str] | None = None
+) -> list[str]:
     """Apply what is missing, then views, names of countries and TTLs. Returns what was changed, for people.
+
+    `login` (user, password) is what the dictionary logs in with to read its own server.
 
     Safe to repeat. Raises MigrationError where an applied file was edited since, where the database is newer
     than this build, and where a new migration would run while a claim is open.
     """
     check_identifier(database)
     try:
-        return list(_migrate(client, database, retention or Retention()))
+        return list(_migrate(client, database, retention or Retention(), login))
     except ClickHouseError as error:
         raise MigrationError(f"ClickHouse refused a migration: {first_line(error)}") from error
 
@@ -101,7 +106,7 @@ def require_current(client: Client) -> None:
         )
 
 
-def _migrate(client: Client, database: str, retention: Retention) -> Iterator[str]:
+def _migrate(client: Client, database: str, retention: Retention, login: tuple[str, str] | None) -> Iterator[str]:
     client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
     client.database = database
     client.command(
@@ -110,7 +115,7 @@ def _migrate(client: Client, database: str, retention: Retention) -> Iterator[st
     )
     rows = client.query("SELECT number, name, checksum FROM migrations ORDER BY number").result_rows
     applied = {number: (name, checksum) for number, name, checksum in rows}
-    migrations = shipped()
+    migrations, dictionary_login = shipped(), _dictionary_login(client, login)
     if unknown := sorted(set(applied) - {m.number for m in migrations}):
         raise MigrationError(
             f"database {database} has migrations {unknown} that this build does not know: install a newer tagpulse"
@@ -119,7 +124,7 @@ def _migrate(client: Client, database: str, retention: Retention) -> Iterator[st
         if migration.number not in applied:
             if applied:
                 _refuse_while_claims_are_open(client)
-            for statement in migration.statements(database):
+            for statement in migration.statements(database, dictionary_login):
                 client.command(statement)
             client.insert(
                 "migrations",
@@ -135,6 +140,13 @@ def _migrate(client: Client, database: str, retention: Retention) -> Iterator[st
     yield from _apply_views(client, database)
     _fill_countries(client)
     yield from _apply_ttls(client, database, retention)
+
+
+def _dictionary_login(client: Client, login: tuple[str, str] | None) -> str:
+    # The embedded engine has no users of its own: there, the login is the server's business, not the engine's.
+    if login is None or client.query("SELECT currentUser()").result_rows[0][0] != login[0]:
+        return ""
+    return f"USER {quoted(login[0])} PASSWORD {quoted(login[1])} "
 
 
 def _refuse_while_claims_are_open(client: Client) -> None:
@@ -172,7 +184,6 @@ def _fill_countries(client: Client) -> None:
     present = client.query(f"SELECT {', '.join(header)} FROM countries FINAL ORDER BY code").result_rows
     if [list(row) for row in present] != sorted(wanted):
         client.insert("countries", wanted, column_names=header)
-        client.command("SYSTEM RELOAD DICTIONARY country_names")
 
 
 def _apply_ttls(client: Client, database: str, retention: Retention) -> Iterator[str]:

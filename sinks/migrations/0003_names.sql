@@ -1,4 +1,4 @@
--- What people call things. `tagpulse migrate` fills the countries from sinks/countries.csv.
+-- What countries are called. `tagpulse migrate` fills the table from sinks/countries.csv.
 
 CREATE TABLE countries
 (
@@ -9,6 +9,8 @@ CREATE TABLE countries
 ENGINE = ReplacingMergeTree
 ORDER BY code;
 
+-- For queries of one's own: dictGet('tagpulse.country_names', 'region', tuple(country)). The views do without it.
+-- {dictionary_login}: on a server a dictionary logs in to read its table; `tagpulse migrate` puts its own login here.
 CREATE DICTIONARY country_names
 (
     code String,
@@ -16,16 +18,6 @@ CREATE DICTIONARY country_names
     region String
 )
 PRIMARY KEY code
-SOURCE(CLICKHOUSE(QUERY 'SELECT code, name, region FROM {database}.countries FINAL'))
+SOURCE(CLICKHOUSE({dictionary_login}QUERY 'SELECT code, name, region FROM {database}.countries FINAL'))
 LAYOUT(COMPLEX_KEY_HASHED())
 LIFETIME(MIN 300 MAX 600);
-
--- Direct: asked for the few tags of an answer, it reads only those from the table.
-CREATE DICTIONARY hashtag_displays
-(
-    hashtag String,
-    display String
-)
-PRIMARY KEY hashtag
-SOURCE(CLICKHOUSE(DB '{database}' TABLE 'hashtag_names'))
-LAYOUT(COMPLEX_KEY_DIRECT());

@@ -3,25 +3,31 @@
 --   since and until (UTC, [since, until)), grain (minute | hour | day, see docs/queries.md), limit.
 -- Units: events = uses, creations or views; videos = distinct videos (sticker_use only, within about 1 %).
 SELECT
-    country,
-    dictGetOrDefault('{database}.country_names', 'name', tuple(country), country) AS country_name,
-    sum(events) AS events,
-    uniqCombined64Merge(14)(videos) AS videos
+    counts.country AS country,
+    if(names.name = '', counts.country, names.name) AS country_name,
+    counts.events AS events,
+    counts.videos AS videos
 FROM
 (
-    SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_minute
-    WHERE {grain:String} = 'minute'
-    UNION ALL
-    SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_hour
-    WHERE {grain:String} = 'hour'
-    UNION ALL
-    SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_day
-    WHERE {grain:String} = 'day'
-)
-WHERE event_type = {event:String}
-  AND hashtag = {hashtag:String}
-  AND ({sticker:String} = '' OR sticker = {sticker:String})
-  AND window_start >= {since:DateTime('UTC')} AND window_start < {until:DateTime('UTC')}
-GROUP BY country
+    SELECT country, sum(events) AS events, uniqCombined64Merge(14)(videos) AS videos
+    FROM
+    (
+        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_minute
+        WHERE {grain:String} = 'minute'
+        UNION ALL
+        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_hour
+        WHERE {grain:String} = 'hour'
+        UNION ALL
+        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_day
+        WHERE {grain:String} = 'day'
+    )
+    WHERE event_type = {event:String}
+      AND hashtag = {hashtag:String}
+      AND ({sticker:String} = '' OR sticker = {sticker:String})
+      AND window_start >= {since:DateTime('UTC')} AND window_start < {until:DateTime('UTC')}
+    GROUP BY country
+    ORDER BY events DESC, country
+    LIMIT {limit:UInt32}
+) AS counts
+LEFT ANY JOIN countries AS names ON names.code = counts.country
 ORDER BY events DESC, country
-LIMIT {limit:UInt32}

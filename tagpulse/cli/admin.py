@@ -44,8 +44,10 @@ def worker() -> None:
 def migrate() -> None:
     """Bring ClickHouse to the schema of this build. Safe to repeat."""
     settings = Settings()
-    client = connect(settings.clickhouse_url, settings.clickhouse_user, settings.clickhouse_password.get_secret_value())
-    for change in apply_migrations(client, settings.clickhouse_database, settings.retention()) or ["nothing to change"]:
+    login = (settings.clickhouse_user, settings.clickhouse_password.get_secret_value())
+    client = connect(settings.clickhouse_url, *login)
+    changes = apply_migrations(client, settings.clickhouse_database, settings.retention(), login)
+    for change in changes or ["nothing to change"]:
         console.print(change, highlight=False)
 
 

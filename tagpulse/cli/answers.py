@@ -16,6 +16,7 @@ from sinks.client import connect
 from streams.settings import Settings
 from tagpulse.cli.render import Format, show
 
+_WORDS = {EventType.VIDEO_CREATION: "creations", EventType.STICKER_USE: "sticker uses", EventType.VIDEO_VIEW: "views"}
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 
 Hashtag = Annotated[str, typer.Option(help="Only events with this hashtag; #Love, LOVE and love are one.")]
@@ -58,7 +59,7 @@ def top_countries(
     rows = _analytics(settings).top_countries(
         kind.value, period, hashtag=tag_filter(hashtag), sticker=normalise_tag(sticker), limit=limit
     )
-    columns = ["country", "country_name", "events", *(["videos"] if kind is EventType.STICKER_USE else [])]
+    columns = {"country": "country", "country_name": "name", **_measures(kind)}
     show(rows, columns, _title("Countries by", kind, hashtag, sticker), period, form)
 
 
@@ -80,7 +81,7 @@ def top_hashtags(
     rows = _analytics(settings).top_hashtags(
         event.value, period, country=_country(country), sticker=normalise_tag(sticker), limit=limit
     )
-    columns = ["hashtag", "display", "events", *(["videos"] if event is EventType.STICKER_USE else [])]
+    columns = {"hashtag": "hashtag", "display": "as written", **_measures(event)}
     show(rows, columns, _title("Hashtags by", event, "", sticker, country), period, form)
 
 
@@ -101,7 +102,16 @@ def total(
     rows = _analytics(settings).totals(
         period, hashtag=tag_filter(hashtag), country=_country(country), sticker=normalise_tag(sticker)
     )
-    show(rows, ["event_type", "events", "videos"], _title("Total", None, hashtag, sticker, country), period, form)
+    for row in rows:  # only sticker uses know their videos; a creation is one
+        row["videos"] = row["videos"] or None
+    columns = {"event_type": "event type", "events": "events", "videos": "distinct videos"}
+    show(rows, columns, _title("Total", None, hashtag, sticker, country), period, form)
+
+
+def _measures(kind: EventType) -> dict[str, str]:
+    if kind is EventType.STICKER_USE:
+        return {"events": "uses", "videos": "distinct videos"}
+    return {"events": _WORDS[kind]}
 
 
 def tag_filter(hashtag: str) -> str:
@@ -132,9 +142,9 @@ def _period(since: str, until: str, last: str) -> Period:
         match = re.fullmatch(r"([1-9]\d{0,5})([mhdwy])", last)
         if match is None:
             raise typer.BadParameter(f"{last!r}: write 30m, 24h, 7d, 4w or 1y", param_hint="--last")
-        begin, end = now - timedelta(seconds=int(match[1]) * _UNITS[match[2]]), now
         # Whole minutes, with the one that is running: 24h is 1440 windows.
-        begin, end = (t.replace(second=0, microsecond=0) + timedelta(minutes=1) for t in (begin, end))
+        end: datetime | None = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        begin = end - timedelta(seconds=int(match[1]) * _UNITS[match[2]]) if end else None
     else:
         begin, end = _moment(since, "--since"), _moment(until, "--until")
     settings = Settings()

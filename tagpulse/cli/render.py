@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sinks.analytics import FOREVER, Period
@@ -23,8 +24,10 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str, period: Period, form: Format) -> None:
-    """Print `rows` with `columns`, in order, to standard output."""
+def show(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], title: str, period: Period, form: Format
+) -> None:
+    """Print `rows` to standard output. `columns`: column -> its heading for people, in order."""
     if form is Format.JSON:
         answer = {
             "title": title,
@@ -41,20 +44,29 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str, 
         writer.writerows([row[column] for column in columns] for row in rows)
     else:
         console = Console()
-        console.print(
-            table(rows, columns, title, caption(period)) if rows else f"{title}: no events. {caption(period)}"
-        )
+        if rows:
+            draw(console, rows, columns, title)
+        else:
+            console.print(f"[bold]{escape(title)}[/]: no events")
+        console.print(caption(period), style="dim", highlight=False)
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], title: str, below: str = "") -> Table:
-    """A rich table; numbers are right-aligned and grouped by thousands."""
-    drawn = Table(title=title, caption=below or None, title_justify="left", caption_justify="left")
-    for column in columns:
-        numeric = bool(rows) and isinstance(rows[0][column], int)
-        drawn.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+def draw(console: Console, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], title: str) -> None:
+    """Print a table for people. Numbers are right-aligned and grouped by thousands."""
+    drawn = Table()
+    for column, heading in columns.items():
+        numeric = any(isinstance(row[column], int) for row in rows)
+        drawn.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(f"{row[c]:,}" if isinstance(row[c], int) else str(row[c]) for c in columns))
-    return drawn
+        drawn.add_row(*(_cell(row[column]) for column in columns))
+    console.print(f"\n[bold]{escape(title)}[/]", highlight=False)
+    console.print(drawn)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else escape(str(value))
 
 
 def caption(period: Period) -> str:

@@ -15,7 +15,7 @@ from schemas.producer import EventProducer
 from schemas.topics import EventType
 from sinks.analytics import FOREVER, Analytics, Grain, Period
 from sinks.client import connect
-from tagpulse.cli.render import table
+from tagpulse.cli.render import draw
 from tagpulse.demo import sample
 from tagpulse.demo.truth import Truth, compute
 from tagpulse.demo.verdict import Verdict, judge
@@ -77,20 +77,22 @@ def _counted(client: Client) -> int:
 
 def _show(ask: Analytics, client: Client, console: Console) -> None:
     hearts = ask.top_countries(EventType.STICKER_USE.value, _ALL_TIME, sticker="heart")
-    columns = ["country", "country_name", "videos", "events"]
-    console.print(table(hearts, columns, "Heart stickers by country (synthetic): distinct videos and uses"))
-    for event, title in (("video_creation", "Top hashtags by creations"), ("video_view", "Top hashtags by views")):
-        console.print(table(ask.top_hashtags(event, _ALL_TIME), ["display", "events"], title))
+    columns = {"country": "country", "country_name": "name", "videos": "distinct videos", "events": "uses"}
+    draw(console, hearts, columns, "Heart stickers by country (sticker uses are synthetic)")
+    for event, counted in (("video_creation", "creations"), ("video_view", "views")):
+        columns = {"display": "hashtag", "events": counted}
+        draw(console, ask.top_hashtags(event, _ALL_TIME), columns, f"Top hashtags by {counted}")
     rows = []
     for name in ("love", "kindness", "@kindness"):
         found = {row["event_type"]: row["events"] for row in ask.totals(_ALL_TIME, hashtag=name)}
         shown = "#love or #kindness" if name == "@kindness" else f"#{name}"
-        rows.append({"videos with": shown, **{k.value: found.get(k.value, 0) for k in EventType}})
-    title = "A group of tags: a video with both counts once"
-    console.print(table(rows, ["videos with", "video_creation", "video_view", "sticker_use"], title))
+        rows.append({"tags": shown, **{kind.value: found.get(kind.value, 0) for kind in EventType}})
+    columns = {"tags": "videos with", **{kind.value: kind.value.replace("_", " ") + "s" for kind in EventType}}
+    draw(console, rows, columns, "A group of tags: a video with both counts once")
     rejects = client.query("SELECT reason, topic, count() FROM rejected_events FINAL GROUP BY 1, 2 ORDER BY 1, 2")
     named = [dict(zip(("reason", "topic", "records"), row, strict=True)) for row in rejects.result_rows]
-    console.print(table(named, ["reason", "topic", "records"], "Rejected: rows that carry 1970 for a missing time"))
+    columns = {"reason": "reason", "topic": "topic", "records": "records"}
+    draw(console, named, columns, "Rejected: rows that carry 1970 for a missing time")
 
 
 def _tell(verdict: Verdict, truth: Truth, console: Console) -> None:
