@@ -54,7 +54,8 @@ class EventProducer:
 
     `idempotent` lets the broker drop the repeats of a retried send; a broker that cannot (the embedded one)
     needs False, and then a retry may write an event twice. `topics` overrides the names of topics by type.
-    At most `max_in_flight` events wait for the broker; `send` waits while there are as many.
+    At most `max_in_flight` events wait for the broker; `send` waits while there are as many. `client_options`
+    go to aiokafka's producer (security_protocol, ssl_context, sasl_...).
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class EventProducer:
         max_in_flight: int = 10_000,
         linger_ms: int = 5,
         timeout_s: float = 30.0,
+        **client_options: Any,
     ) -> None:
+        self._client_options = client_options
         self._servers = bootstrap_servers
         self._idempotent = idempotent
         self._compression = compression
@@ -91,6 +94,7 @@ class EventProducer:
             linger_ms=self._linger_ms,
             request_timeout_ms=max(1, int(self._timeout_s * 1000)),
             max_request_size=4 * MAX_EVENT_BYTES,
+            **self._client_options,
         )
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import faust
+from faust.app.base import BootStrategy
 from faust.types import TP
 
 from schemas.topics import TOPICS, EventType
@@ -31,8 +32,14 @@ _CONNECT_DEADLINE_S = 60.0
 _WATCHDOG_INTERVAL_S = 5.0
 
 
+class _ConsumeOnly(BootStrategy):  # type: ignore[misc]
+    enable_kafka_producer = False
+
+
 class PulseApp(faust.App):  # type: ignore[misc]
     """A Faust app whose partitions begin, move and end as its checkpoints say."""
+
+    BootStrategy = _ConsumeOnly
 
     settings: Settings
     metrics: Metrics
@@ -83,6 +90,9 @@ class PulseApp(faust.App):  # type: ignore[misc]
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
+
+    async def _producer_flush(self, logger: Any) -> None:
+        """Do nothing: this app produces nothing, so its producer was never started."""
 
     def _create_directories(self) -> None:
         """Do nothing: Faust keeps tables there, and there are none."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
+from pydantic import AwareDatetime, Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.tags import normalise_tag
@@ -34,13 +35,23 @@ class Settings(BaseSettings):
     kafka_fetch_min_bytes: Count = Field(1, description="more trades latency for CPU")
     kafka_fetch_max_bytes_per_partition: Count = Field(1024 * 1024, description="compressed bytes a fetch may bring")
 
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="TLS and login, as the broker's listener wants them"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="with SASL_PLAINTEXT and SASL_SSL"
+    )
+    kafka_sasl_username: str = Field("", description="with SASL_PLAINTEXT and SASL_SSL")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="with SASL_PLAINTEXT and SASL_SSL")
+    kafka_ssl_ca_file: FilePath | None = Field(None, description="CA certificates in PEM; empty: the system's")
+
     # ClickHouse
     clickhouse_url: str = Field("http://127.0.0.1:8123", description="http or https")
-    clickhouse_user: str = "default"
-    clickhouse_password: SecretStr = SecretStr("")
-    clickhouse_database: str = "tagpulse"
+    clickhouse_user: str = Field("default", description="may create tables, insert and select in the database")
+    clickhouse_password: SecretStr = Field(SecretStr(""), description="of clickhouse_user")
+    clickhouse_database: str = Field("tagpulse", description="letters, digits, underscores")
     analyst_user: str = Field("", description="login for queries on the command line; empty: clickhouse_user")
-    analyst_password: SecretStr = SecretStr("")
+    analyst_password: SecretStr = Field(SecretStr(""), description="of analyst_user")
     retention_minute_days: Count = Field(30, description="minute grain; applied by `tagpulse migrate`")
     retention_hour_days: Count = Field(400, description="hour grain; applied by `tagpulse migrate`")
     retention_rejects_days: Count = Field(90, description="rejected events; applied by `tagpulse migrate`")
@@ -73,7 +84,7 @@ class Settings(BaseSettings):
     )
     health_host: str = Field("127.0.0.1", description="address of /live, /ready and /metrics")
     health_port: Annotated[int, Field(ge=0, le=65535)] = Field(0, description="0: no health endpoint")
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="of the worker's log")
 
     @field_validator("clickhouse_database")
     @classmethod
@@ -98,6 +109,10 @@ class Settings(BaseSettings):
         # A batch is counted whole, so a delta can pass max_delta_rows by what one batch holds.
         if self.max_delta_rows > MAX_BLOCK_ROWS // 2:
             raise ValueError(f"max_delta_rows is {self.max_delta_rows}: at most {MAX_BLOCK_ROWS // 2}")
+        if self.kafka_security_protocol.startswith("SASL_") and not self.kafka_sasl_username:
+            raise ValueError(
+                f"kafka_sasl_username is empty, but kafka_security_protocol is {self.kafka_security_protocol}"
+            )
         if self.revoke_deadline_s >= self.kafka_rebalance_timeout_s:
             raise ValueError("revoke_deadline_s must be shorter than kafka_rebalance_timeout_s")
         return self
@@ -122,3 +137,9 @@ class Settings(BaseSettings):
         return WriterSettings(
             self.insert_deadline_s, self.insert_timeout_s, self.retention_minute_days, self.retention_hour_days
         )
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Names in `environment` that look like settings and are none: most likely typing errors."""
+    known = {f"TAGPULSE_{name}".upper() for name in Settings.model_fields}
+    return sorted(name for name in environment if name.upper().startswith("TAGPULSE_") and name.upper() not in known)

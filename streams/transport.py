@@ -24,6 +24,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.batch import RecordBatch
+from streams.kafka import security_options
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
             connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
-            **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+            **security_options(settings),
         )
 
     async def seek_batches(self, starts: Mapping[TP, int], epoch: int) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import os
+
 import faust
 
 from streams.app import create_app
-from streams.settings import Settings
+from streams.settings import Settings, unknown_variables
+
+log = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> None:
     """Run a worker until SIGTERM or SIGINT. Does not return: the process exits."""
+    for name in unknown_variables(os.environ):
+        log.warning("%s is not a setting; `tagpulse config` shows those there are", name)
     worker = faust.Worker(create_app(settings), loglevel=settings.log_level, quiet=True, console_port=0)
     worker.execute_from_commandline()

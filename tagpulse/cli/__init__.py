@@ -35,8 +35,11 @@ def main() -> None:
         _fail(str(error))
     except ValidationError as error:
         for problem in error.errors():
-            name = "TAGPULSE_" + "_".join(str(part) for part in problem["loc"]).upper()
-            _fail(f"setting {name}: {problem['msg']} (got {problem['input']!r}). `tagpulse config` explains it.")
+            message = problem["msg"].removeprefix("Value error, ")
+            if problem["loc"]:
+                name = "TAGPULSE_" + str(problem["loc"][0]).upper()
+                message = f"{name}: {message} (got {problem['input']!r})"
+            _fail(f"a setting is wrong. {message}. `tagpulse config` shows them all.")
 
 
 def _fail(message: str) -> None:

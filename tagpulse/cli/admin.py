@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,8 @@ from schemas.topics import TOPICS, topic_named
 from sinks.claims import Claims
 from sinks.client import connect
 from sinks.migrations import migrate as apply_migrations
-from streams.settings import Settings
+from streams.kafka import security_options
+from streams.settings import Settings, unknown_variables
 from tagpulse.stack.topics import create_topics
 
 console = Console()
@@ -67,6 +69,8 @@ def config(
         shown = value if isinstance(value, str) else json.dumps(value)
         drawn.add_row(f"TAGPULSE_{name.upper()}", f"[bold]{shown}[/]" if changed else shown, field.description or "")
     console.print(drawn)
+    for name in unknown_variables(os.environ):
+        console.print(f"[yellow]{name} is set, but is not a setting[/]", highlight=False)
 
 
 def topics_create(
@@ -76,7 +80,11 @@ def topics_create(
     """Create the topics that do not exist yet."""
     settings = Settings()
     counts = {topic.name: partitions for topic in TOPICS}
-    asyncio.run(create_topics(settings.kafka_bootstrap_servers, counts, replication_factor=replication))
+    asyncio.run(
+        create_topics(
+            settings.kafka_bootstrap_servers, counts, replication_factor=replication, **security_options(settings)
+        )
+    )
     console.print(f"topics {', '.join(counts)} exist", highlight=False)
 
 

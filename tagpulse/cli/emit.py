@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from schemas.errors import DeliveryError, InvalidEventError
+from schemas.errors import InvalidEventError
 from schemas.events import event_from_dict
 from schemas.producer import EventProducer
+from streams.kafka import security_options
 from streams.settings import Settings
 
 _SHOWN_REFUSALS = 5
@@ -56,7 +57,9 @@ async def _emit(lines: BinaryIO, settings: Settings) -> int:
     with lines, bar:
         task = bar.add_task("sending", total=None)
         async with EventProducer(
-            settings.kafka_bootstrap_servers, idempotent=settings.kafka_idempotent_producer
+            settings.kafka_bootstrap_servers,
+            idempotent=settings.kafka_idempotent_producer,
+            **security_options(settings),
         ) as producer:
             for number, line in _lines(lines):
                 try:
@@ -89,6 +92,3 @@ def _refuse(refusals: Counter[str], examples: list[str], number: int, reason: st
     refusals[reason or "the event as a whole"] += 1
     if len(examples) < _SHOWN_REFUSALS:
         examples.append(f"line {number}: {message}")
-
-
-__all__ = ["DeliveryError", "emit", "register"]
