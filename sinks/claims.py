@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -105,9 +105,7 @@ class Claims:
 
     def server_time(self) -> datetime:
         """ClickHouse's clock (aware, UTC, milliseconds)."""
-        found = self._value("SELECT now64(3, 'UTC')")
-        assert isinstance(found, datetime)
-        return found
+        return _utc(self._value("SELECT now64(3, 'UTC')"))
 
     def last(self, log: Log) -> Claim | None:
         """The end of the chain, done or not; None where there is none."""
@@ -238,5 +236,10 @@ def _claim(row: tuple[Any, ...]) -> Claim:
     records, rejects, months, last_offset, last_checksum = row[11:]
     return Claim(
         Log(topic, incarnation, partition), first, next_, claim_id, worker, clock, rules, records, rejects,
-        tuple(months), last_offset, last_checksum, bool(done), claimed_at,
+        tuple(months), last_offset, last_checksum, bool(done), _utc(claimed_at),
     )  # fmt: skip
+
+
+def _utc(moment: datetime) -> datetime:
+    # The client gives UTC without saying so; the zone of this machine must not be read into it.
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

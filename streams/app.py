@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import faust
@@ -106,8 +106,8 @@ class PulseApp(faust.App):  # type: ignore[misc]
     async def _release(self, *_: Any, **__: Any) -> None:
         await self.checkpoints.release(self.settings.revoke_deadline_s)
 
-    async def _commit(self, topic: str, partition: int, offset: int) -> None:
-        await self.consumer.commit_for_lag(TP(topic, partition), offset)
+    async def _commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        await self.consumer.commit_for_lag(offsets)
 
     def highwater(self, topic: str, partition: int) -> int | None:
         """Next offset of a log, as of the last fetch; None while it is not known."""

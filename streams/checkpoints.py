@@ -25,17 +25,20 @@ from streams.batch import RecordBatch
 from streams.decoding import Decoder
 from streams.errors import StreamError, UnknownRulesError
 from streams.metrics import Metrics
-from streams.partition import Delta, Partition
+from streams.partition import Delta, Limits, Partition
 from streams.rules import Rules
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Key = tuple[str, int]
 
 _WRITERS = 8
 _TICK_S = 0.05
 _NAMES_INTERVAL_S = 5.0
 _PRUNE_INTERVAL_S = 3600.0
+_COMMIT_INTERVAL_S = 1.0
+_COMMIT_TIMEOUT_S = 2.0
 
 
 class TopicPartition(Protocol):
@@ -45,9 +48,6 @@ class TopicPartition(Protocol):
     def topic(self) -> str: ...
     @property
     def partition(self) -> int: ...
-
-
-Key = tuple[str, int]
 
 
 class Checkpoints:
@@ -62,7 +62,7 @@ class Checkpoints:
         settings: Settings,
         writer: Writer,
         event_types: Mapping[str, EventType],
-        commit: Callable[[str, int, int], Awaitable[None]],
+        commit: Callable[[Mapping[Key, int]], Awaitable[None]],
         fatal: Callable[[str], None],
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
@@ -79,7 +79,7 @@ class Checkpoints:
         self._decoders = {topic: Decoder(kind, self._rules) for topic, kind in event_types.items()}
         self._partitions: dict[Key, Partition] = {}
         self._epoch = 0
-        self._max_rows = settings.max_delta_rows
+        self._limits = Limits.of(settings, 1)
         self._threads = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
         self._background: list[asyncio.Task[None]] = []
         self.ready = False
@@ -99,10 +99,7 @@ class Checkpoints:
         await self._blocking(self._writer.keep_rules, self._rules.version, self._rules.text)
         taken = await asyncio.gather(*(self._take_over(tp, *bounds[tp], epoch) for tp in bounds))
         self._partitions = {(p.log.topic, p.log.partition): p for p, _ in taken}
-        # Two deltas of a partition may be in memory: one being written, one being counted.
-        self._max_rows = max(
-            1, min(self._settings.max_delta_rows, self._settings.max_pending_rows // (2 * max(1, len(taken))))
-        )
+        self._limits = Limits.of(self._settings, len(taken))
         self.ready = True
         log.info("took over %d partitions: %s", len(taken), ", ".join(f"{p.log} at {p.position}" for p, _ in taken))
         return {tp: start for tp, (_, start) in zip(bounds, taken, strict=True)}, epoch
@@ -166,11 +163,7 @@ class Checkpoints:
         partition.position = delta.next
         self._names.see(decoded.display_forms)
         self._metrics.counted(batch.topic, len(batch), decoded)
-        if (
-            delta.complete
-            or len(delta.counts) >= self._max_rows
-            or delta.counts.video_ids >= self._settings.max_delta_video_ids
-        ):
+        if delta.complete or delta.reaches(self._limits):
             await self._flush(partition)
             if delta.complete:
                 await self._written(partition)
@@ -203,8 +196,6 @@ class Checkpoints:
         partition.tail, partition.open_claim = tail, None
         partition.moved_at = time.monotonic()
         self._metrics.landed(delta.counts, time.monotonic() - began)
-        if self._holds(partition):
-            await self._commit(partition.log.topic, partition.log.partition, tail.next)
 
     def _write_blocking(self, partition: Partition, delta: Delta) -> Claim:
         rows = delta.counts.rows()
@@ -241,6 +232,7 @@ class Checkpoints:
             done, pending = await asyncio.wait(flushes, timeout=deadline_s)
         for task in pending:
             task.cancel()
+        await self._commit_progress()
         self._drop_all()
         if pending:
             log.warning(
@@ -266,6 +258,7 @@ class Checkpoints:
             asyncio.create_task(self._flush_forever()),
             asyncio.create_task(self._every(_NAMES_INTERVAL_S, self._names.write)),
             asyncio.create_task(self._every(_PRUNE_INTERVAL_S, self._prune)),
+            asyncio.create_task(self._commit_forever()),
         ]
 
     async def stop(self, deadline_s: float) -> None:
@@ -294,6 +287,24 @@ class Checkpoints:
             self._metrics.pending(
                 sum(len(p.delta.counts) for p in self._partitions.values() if p.delta),
             )
+
+    async def _commit_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_COMMIT_INTERVAL_S)
+            await self._commit_progress()
+
+    async def _commit_progress(self) -> None:
+        """Tell Kafka how far we are. Nothing depends on it but tools that show lag."""
+        moved = {key: p for key, p in self._partitions.items() if p.tail.next != p.committed}
+        if not moved:
+            return
+        offsets = {key: partition.tail.next for key, partition in moved.items()}
+        try:
+            await asyncio.wait_for(self._commit(offsets), _COMMIT_TIMEOUT_S)
+        except TimeoutError:
+            log.debug("offsets were not committed in time: %s", offsets)
+        for key, partition in moved.items():
+            partition.committed = offsets[key]
 
     async def _every(self, interval_s: float, action: Callable[[], None]) -> None:
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
+from dataclasses import dataclass
 from uuid import uuid4
 
 from schemas.topics import EventType
@@ -13,6 +14,29 @@ from streams.batch import RecordBatch
 from streams.counting import counts_for
 from streams.decoding import Decoded, Decoder
 from streams.errors import LogMismatchError
+from streams.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one delta may hold before it is written."""
+
+    rows: int
+    video_ids: int
+    record_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings, partitions: int) -> Limits:
+        """The share of one delta when a worker has so many partitions.
+
+        Each may have two deltas in memory: one being written, one being counted.
+        """
+        deltas = 2 * max(1, partitions)
+        return cls(
+            max(1, min(settings.max_delta_rows, settings.max_pending_rows // deltas)),
+            max(1, settings.max_pending_video_ids // deltas),
+            max(1, settings.max_pending_bytes // deltas),
+        )
 
 
 class Delta:
@@ -30,6 +54,8 @@ class Delta:
         self.recounts = recounts
         self.counts = counts_for(event_type)
         self.begun = time.monotonic()
+        self.record_bytes = 0
+        """Bytes of the records counted: no tag and no reject in memory is longer than the record it came in."""
         self.last_offset = -1
         self.last_value: bytes | None = None
 
@@ -48,9 +74,19 @@ class Delta:
         decoded = self.decoder.decode(batch, self.clock)
         self.counts.add(decoded)
         self.next = batch.next_offset
+        self.record_bytes += sum(map(len, filter(None, batch.values)))
         if len(batch):
             self.last_offset, self.last_value = batch.offsets[-1], batch.values[-1]
         return decoded
+
+    def reaches(self, limits: Limits) -> bool:
+        """Whether the delta must be written now, to bound memory."""
+        counts = self.counts
+        return (
+            len(counts) >= limits.rows
+            or counts.video_ids >= limits.video_ids
+            or self.record_bytes >= limits.record_bytes
+        )
 
     def claim(self, log: Log, worker: str, rules: str, months: tuple[int, ...]) -> Claim:
         """The claim for a fresh delta, as the chain shall keep it."""
@@ -92,6 +128,8 @@ class Partition:
         self.delta: Delta | None = None
         self.writing: asyncio.Task[None] | None = None
         self.moved_at = time.monotonic()
+        self.committed = -1
+        """Offset last committed to Kafka, for tools that show lag."""
         self.verify: Claim | None = None
         """Claim whose last record the log must still show, before anything is counted."""
 

@@ -23,7 +23,9 @@ Count = Annotated[int, Field(gt=0)]
 class Settings(BaseSettings):
     """Settings of worker, migrations and command line. Units are in the names."""
 
-    model_config = SettingsConfigDict(env_prefix="TAGPULSE_", env_file=".env", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TAGPULSE_", env_file=".env", extra="forbid", frozen=True, env_ignore_empty=True
+    )
 
     # Kafka
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port of one or more brokers, by comma")
@@ -71,8 +73,11 @@ class Settings(BaseSettings):
     insert_deadline_s: Positive = Field(120.0, description="after its claim, a delta may land this long")
     insert_timeout_s: Positive = Field(30.0, description="one attempt to insert may run this long")
     max_delta_rows: Count = Field(200_000, description="a delta with so many rows is written at once")
-    max_delta_video_ids: Count = Field(2_000_000, description="a delta with so many video ids is written at once")
-    max_pending_rows: Count = Field(2_000_000, description="rows in memory over all partitions of a worker")
+    max_pending_rows: Count = Field(2_000_000, description="rows in memory, over all partitions of a worker")
+    max_pending_video_ids: Count = Field(10_000_000, description="video ids in memory, over all partitions of a worker")
+    max_pending_bytes: Count = Field(
+        512 * 1024 * 1024, description="bytes of the records that what is in memory was counted from"
+    )
     claims_kept_days: Positive = Field(7.0, description="finished claims are forgotten after this")
 
     # Life of a worker
@@ -109,6 +114,8 @@ class Settings(BaseSettings):
         # A batch is counted whole, so a delta can pass max_delta_rows by what one batch holds.
         if self.max_delta_rows > MAX_BLOCK_ROWS // 2:
             raise ValueError(f"max_delta_rows is {self.max_delta_rows}: at most {MAX_BLOCK_ROWS // 2}")
+        if self.min_event_time.timestamp() < 0:
+            raise ValueError("min_event_time lies before 1970, where ClickHouse's DateTime begins")
         if self.kafka_security_protocol.startswith("SASL_") and not self.kafka_sasl_username:
             raise ValueError(
                 f"kafka_sasl_username is empty, but kafka_security_protocol is {self.kafka_security_protocol}"

@@ -113,15 +113,17 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             consumer.seek(partition, offset)
             self._epochs[partition] = epoch
 
-    async def commit_for_lag(self, tp: TP, offset: int) -> None:
-        """Commit `offset` to Kafka, for tools that show lag. Best effort: nothing depends on it."""
-        await self.call_thread(self._commit_for_lag, TopicPartition(tp.topic, tp.partition), offset)
+    async def commit_for_lag(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Commit offsets to Kafka, for tools that show lag. Best effort: nothing depends on it."""
+        await self.call_thread(self._commit_for_lag, offsets)
 
-    async def _commit_for_lag(self, tp: TopicPartition, offset: int) -> None:
+    async def _commit_for_lag(self, offsets: Mapping[tuple[str, int], int]) -> None:
         try:
-            await self._ensure_consumer().commit({tp: OffsetAndMetadata(offset, "")})
+            await self._ensure_consumer().commit(
+                {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+            )
         except KafkaError as error:
-            log.debug("offset %d of %s was not committed: %r", offset, tp, error)
+            log.debug("offsets were not committed: %r", error)
 
     async def _fetch_records(
         self,
@@ -227,9 +229,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             raise
         return starts
 
-    async def commit_for_lag(self, tp: TP, offset: int) -> None:
-        """Commit `offset` to Kafka, for tools that show lag."""
-        await self._thread.commit_for_lag(tp, offset)
+    async def commit_for_lag(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Commit offsets by (topic, partition) to Kafka, for tools that show lag."""
+        await self._thread.commit_for_lag(offsets)
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Do nothing: offsets are committed after their rows have landed, by the checkpoints."""

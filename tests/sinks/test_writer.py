@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,11 @@ import pytest
 from clickhouse_connect.driver.exceptions import OperationalError
 
 from schemas.rejects import Reject, RejectReason
+from sinks.analytics import Analytics, Period
 from sinks.claims import Claim, Log
 from sinks.delta import DeltaRows, VideoIds, counts_block, receipt_window
 from sinks.errors import ClaimLost, DeltaExpired, NotLanded
+from sinks.migrations import Retention
 from sinks.writer import TARGETS, Writer, WriterSettings
 
 if TYPE_CHECKING:
@@ -319,3 +322,24 @@ def test_steps_are_announced_in_order(database: Client) -> None:
     writer = Writer(database, KEPT, note)
     writer.write(claim_of(FIRST), begun(writer), FIRST)
     assert steps == ["before-claim", "claimed", "before-insert", "inserted", "before-done", "done"]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu"])
+def test_the_zone_of_the_workers_machine_does_not_matter(
+    database: Client, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        flaky: Any = Flaky(database, ["answer lost"])
+        writer = Writer(flaky, replace(KEPT, insert_deadline_s=20))
+        tail = writer.write(claim_of(FIRST), begun(writer), FIRST)
+        assert tail.claimed_at is not None
+        assert abs(tail.claimed_at - datetime.now(UTC)) < timedelta(seconds=60)
+        check(database, FIRST)
+        period = Period.of(datetime(2024, 3, 1, tzinfo=UTC), None, datetime.now(UTC), Retention())
+        rows = Analytics(database).totals(period, sticker="🎉")
+        assert [(row["event_type"], row["events"]) for row in rows] == [("sticker_use", 3)]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
