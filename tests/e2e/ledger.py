@@ -112,9 +112,9 @@ def broken_chains(client: Client) -> list[str]:
     ).result_rows
     chains: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
     for row in rows:
-        chains[row[:3]].append(tuple(row[3:]))
+        chains[tuple(row[:3])].append(tuple(row[3:]))
     problems = []
-    for log, chain in chains.items():
+    for log, chain in sorted(chains.items()):
         (first, next_, done, _), *claims = chain
         if first != next_ or not done:
             problems.append(f"{log} does not begin with a root: {chain[0]}")
