@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"(?<!`)`(tagpulse(?: [^`\n]+)?)`(?!`)")
+_INLINE = re.compile(r"(?<!`)`(tagpulse [a-z][^`\n]*)`(?!`)")
 
 
 @dataclass(frozen=True)
