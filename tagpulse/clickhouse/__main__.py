@@ -27,6 +27,7 @@ from tagpulse.clickhouse.access import Credentials
 HOST = "127.0.0.1"
 _DRAIN_S = 10.0
 _PR_SET_PDEATHSIG = 1
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PARENT_WATCH_S = 0.5
 
 
@@ -64,6 +65,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     watched = parent if options.exit_with_parent else None
     idle = asyncio.run(_serve(engine, credentials, listener, options.port_file, watched))
+    # The interpreter gives up our handlers at its own end, but leaves ignored signals ignored.
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     if not idle:
         # Something in the engine did not stop: what was acknowledged is on disk, so leave without it.
         logging.getLogger(__name__).warning("queries were still running at the end")
@@ -126,8 +130,15 @@ async def _serve(
     assert isinstance(engine, Engine)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+
+    def end(*_: object) -> None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(stop.set)
+
+    # Not `add_signal_handler`: the loop takes its handlers back when it ends, and a second signal would then kill
+    # the process while the engine closes.
+    for number in _STOP_SIGNALS:
+        signal.signal(number, end)
     server = Server(engine, credentials, socket.gethostname())
     runner = web.AppRunner(
         server.application(),

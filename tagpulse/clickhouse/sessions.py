@@ -7,6 +7,7 @@ its own only with the first statement that leaves something behind; before that 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ _TEMPORARY = frozenset({"TEMPORARY", "TEMP"})
 
 def leaves_state(sql: str) -> bool:
     """True for a statement whose effect is on the session."""
-    found = [word for word, _, _ in words(sql.encode())][:4]
+    found = [word for word, _, _ in itertools.islice(words(sql.encode()), 4)]
     return bool(found) and (
         found[0] in _STATEFUL or (found[0] in ("CREATE", "REPLACE") and not _TEMPORARY.isdisjoint(found[1:]))
     )

@@ -15,7 +15,6 @@ _TOKEN = re.compile(
        | (?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
-_FORMAT_AT_END = re.compile(rb"\bFORMAT\s+([A-Za-z]\w*)\s*;?\s*$", re.IGNORECASE)
 
 READS = names("SELECT WITH FROM SHOW DESCRIBE DESC EXISTS EXPLAIN")
 
@@ -89,9 +88,22 @@ def _data(text: bytes, at: int) -> bytes:
 
 
 def stated_format(text: bytes) -> str | None:
-    """The format that a query names at its end."""
-    found = _FORMAT_AT_END.search(text)
-    return found[1].decode() if found else None
+    """The format that a query names: FORMAT and a name, with nothing or only SETTINGS behind them."""
+    depth = 0
+    before: re.Match[bytes] | None = None
+    found: str | None = None
+    for token in _TOKEN.finditer(text):
+        if token.lastgroup == "space":
+            continue
+        if found is not None and token[0] != b";" and token[0].upper() != b"SETTINGS":
+            found = None
+        if token.lastgroup == "word" and depth == 0 and before is not None and before[0].upper() == b"FORMAT":
+            found = token[0].decode()
+        elif found is not None and token[0].upper() == b"SETTINGS":
+            return found
+        depth += (token[0] == b"(") - (token[0] == b")")
+        before = token
+    return found
 
 
 def streamable(text: bytes, form: str) -> bool:

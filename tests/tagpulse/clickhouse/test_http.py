@@ -305,6 +305,19 @@ def test_a_native_body_that_is_cut_inserts_nothing(server: ServerProcess, table:
     assert server.value(f"SELECT count() FROM {table}") == "1000"
 
 
+@pytest.mark.parametrize("form", ["Native", "RowBinary", "JSONEachRow", "CSV", "TSV", "Values"])
+def test_data_is_taken_whole_whatever_it_holds(server: ServerProcess, form: str) -> None:
+    server.post("DROP TABLE IF EXISTS default.texts SYNC")
+    server.post("CREATE TABLE default.texts (s String) ENGINE = MergeTree ORDER BY tuple()")
+    texts = "arrayJoin(['\\n\\n', ';', 'a\\0b', 'FORMAT CSV', '--', '\\'\\\\', '\\r\\n', '\\n\\n1'])"
+    data = server.post(f"SELECT {texts} AS s FORMAT {form}").body
+    assert server.post(data, query=f"INSERT INTO default.texts FORMAT {form}").status == 200
+    assert server.post(f"INSERT INTO default.texts FORMAT {form}\n".encode() + data).status == 200
+    counted = "SELECT groupArray(s) FROM (SELECT s FROM default.texts GROUP BY s HAVING count() = 2 ORDER BY s)"
+    assert server.value(counted) == server.value(f"SELECT groupArray(s) FROM (SELECT {texts} AS s ORDER BY s)")
+    server.post("DROP TABLE default.texts SYNC")
+
+
 def test_an_error_in_the_middle_of_an_answer(server: ServerProcess) -> None:
     sql = "SELECT number, throwIf(number = 3000000, 'too far') FROM numbers(10000000) SETTINGS max_threads = 1"
     answer = server.post(sql)

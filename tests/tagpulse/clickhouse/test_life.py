@@ -130,6 +130,15 @@ def test_stops_with_connections_open(tmp_path: Path, how: signal.Signals) -> Non
         client.close()
 
 
+def test_more_signals_do_not_disturb_the_end(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "data") as server:
+        server.post(TABLE)
+        while server.process.poll() is None:
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.002)
+        assert server.stop() == 0
+
+
 def test_a_taken_port(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
