@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+# 'help' reads the text behind ##
+.PHONY: help demo test bench check format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -22,6 +23,9 @@ demo: $(STAMP)  ## Real videos through broker, worker and ClickHouse, compared w
 
 test: $(STAMP)  ## All tests, on a real broker and a real ClickHouse engine
 	$(BIN)/python -m pytest
+
+bench: $(STAMP)  ## What counting costs on this machine, with every count checked
+	$(BIN)/tagpulse bench
 
 check: $(STAMP)  ## Format, lint, types
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiokafka
@@ -33,14 +33,15 @@ MAX_BATCH_RECORDS = 5_000
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 
-def drain(result: FetchResult, tp: TopicPartition, epoch: int) -> Iterator[RecordBatch]:
+def drain(result: FetchResult, tp: TopicPartition, epoch: int) -> list[RecordBatch]:
     """Take everything out of `result` and move the consumer's position behind it.
 
-    Yields nothing where the assignment or the position changed since the fetch. A fetch without records
-    (control batches, compacted ranges) yields one empty batch, so that the chain of offsets has no hole.
+    Nothing where the assignment or the position changed since the fetch. A fetch without records (control
+    batches, compacted ranges) becomes one empty batch, so that the chain of offsets has no hole.
+    Raises CorruptRecordException where a checksum is wrong; then nothing has moved.
     """
-    if not result.check_assignment(tp) or not result.has_more():
-        return
+    if not result.has_more() or not result.check_assignment(tp):
+        return []
     records: PartitionRecords = result._partition_records
     # The raw record has all we need, at a third of the cost of a ConsumerRecord.
     records._consumer_record = lambda _tp, record: record
@@ -62,7 +63,7 @@ def drain(result: FetchResult, tp: TopicPartition, epoch: int) -> Iterator[Recor
     result._partition_records = None
     if records.next_fetch_offset > start:
         pieces.append(RecordBatch(tp.topic, tp.partition, epoch, first, records.next_fetch_offset, offsets, values))
-    yield from pieces
+    return pieces
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -154,7 +155,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 found = fetcher._records[tp]
                 if type(found) is not FetchResult and drained:
                     break  # The error is raised on the next call, after what we have.
-                pieces = list(drain(found, tp, self._epochs.get(tp, -1))) if type(found) is FetchResult else None
+                pieces = drain(found, tp, self._epochs.get(tp, -1)) if type(found) is FetchResult else None
                 del fetcher._records[tp]
                 fetcher._notify(fetcher._wait_consume_future)
                 if pieces is None:

@@ -61,3 +61,15 @@ async def _new_incarnations(at: Endpoints) -> None:
             claims.start_incarnation(topic.name, "the embedded broker began a new log in memory")
 
     await asyncio.to_thread(run)
+
+
+def worker_environment(at: Endpoints) -> dict[str, str]:
+    """Settings for a worker, or any client of ours, on a running stack."""
+    return {
+        "TAGPULSE_KAFKA_BOOTSTRAP_SERVERS": at.kafka,
+        "TAGPULSE_KAFKA_IDEMPOTENT_PRODUCER": "false",  # the embedded broker has none
+        "TAGPULSE_CLICKHOUSE_URL": at.clickhouse,
+        "TAGPULSE_CLICKHOUSE_USER": at.credentials.user,
+        "TAGPULSE_CLICKHOUSE_PASSWORD": at.credentials.password,
+        "TAGPULSE_CLICKHOUSE_DATABASE": at.database,
+    }

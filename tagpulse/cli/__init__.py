@@ -12,7 +12,7 @@ from rich.markup import escape
 from schemas.errors import EventError
 from sinks.errors import SinkError
 from streams.errors import StreamError
-from tagpulse.cli import admin, answers, demo, emit, up
+from tagpulse.cli import admin, answers, bench, demo, emit, up
 from tagpulse.stack.errors import StackError
 
 cli = typer.Typer(
@@ -23,7 +23,7 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (up, demo, emit, answers, admin):
+for module in (up, demo, emit, answers, admin, bench):
     module.register(cli)
 
 
