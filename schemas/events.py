@@ -116,12 +116,12 @@ _CLASSES: dict[str, type[VideoCreation] | type[StickerUse] | type[VideoView]] = 
 
 
 def event_from_dict(data: Mapping[str, Any]) -> Event:
-    """The event that the parsed JSON object `data` is. Unknown fields are refused.
+    """The event that the parsed JSON object `data` is. Unknown fields are refused; no `schema` means 1.
 
     Raises InvalidEventError.
     """
     fields = dict(data)
-    schema = fields.pop("schema", None)
+    schema = fields.pop("schema", SCHEMA_VERSION)
     if schema != SCHEMA_VERSION or isinstance(schema, bool):
         raise InvalidEventError("schema", f"is {schema!r}", f"Send {SCHEMA_VERSION}.")
     name = fields.pop("type", None)

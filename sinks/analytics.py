@@ -53,7 +53,7 @@ class Period:
         begin, end = since or FOREVER[0], until or FOREVER[1]
         if not FOREVER[0] <= begin < end <= FOREVER[1]:
             raise ValueError(f"the period from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} is empty or out of range")
-        begin, end = _floor(begin, Grain.MINUTE), _ceil(end, Grain.MINUTE)
+        begin, end = _floor(begin, Grain.MINUTE), ceil(end, Grain.MINUTE)
         kept_days = {Grain.MINUTE: retention.minute_days, Grain.HOUR: retention.hour_days}
         for grain in (Grain.DAY, Grain.HOUR, Grain.MINUTE):
             if _floor(begin, grain) == begin and _floor(end, grain) == end:
@@ -62,8 +62,8 @@ class Period:
         # A day of margin: a TTL takes whole rows at a time of its own choosing.
         while grain in kept_days and begin < now - timedelta(days=kept_days[grain] - 1):
             grain = Grain.HOUR if grain is Grain.MINUTE else Grain.DAY
-        return cls(_floor(begin, grain), _ceil(end, grain), grain, grain is not wished and (
-            _floor(begin, grain) != begin or _ceil(end, grain) != end
+        return cls(_floor(begin, grain), ceil(end, grain), grain, grain is not wished and (
+            _floor(begin, grain) != begin or ceil(end, grain) != end
         ))  # fmt: skip
 
 
@@ -71,7 +71,8 @@ def _floor(moment: datetime, grain: Grain) -> datetime:
     return moment - (moment - FOREVER[0]) % grain.length
 
 
-def _ceil(moment: datetime, grain: Grain) -> datetime:
+def ceil(moment: datetime, grain: Grain) -> datetime:
+    """The end of the window that `moment` lies in; a moment between two windows is such an end itself."""
     return _floor(moment + grain.length - timedelta(microseconds=1), grain)
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import get_pool_manager
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util import parse_url
 
 from sinks.errors import ConnectError
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+
+# What the client says of an error, with a trace, its caller says again, with the remedy.
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -60,7 +65,15 @@ def connect(
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its type where it has none."""
+    """What went wrong, in one line: the operating system's word where a connection failed, else the error's."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, NewConnectionError):
+            return str(cause).rpartition(": ")[2]
+        if isinstance(cause, MaxRetryError) and cause.reason is not None:
+            cause = cause.reason
+        else:
+            cause = cause.__cause__ or cause.__context__
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -34,10 +34,9 @@ class Migration:
     def checksum(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
-    def statements(self, database: str, dictionary_login: str) -> Iterator[str]:
-        """The statements in order, comments stripped, with `{database}` and `{dictionary_login}` filled in."""
+    def statements(self) -> Iterator[str]:
+        """The statements in order, comments stripped."""
         text = "\n".join(line for line in self.sql.splitlines() if not line.lstrip().startswith("--"))
-        text = text.replace("{database}", database).replace("{dictionary_login}", dictionary_login)
         for statement in (text + "\n").split(";\n"):
             if statement.strip(" \n;"):
                 yield statement.strip(" \n;")
@@ -115,7 +114,7 @@ def _migrate(client: Client, database: str, retention: Retention, login: tuple[s
     )
     rows = client.query("SELECT number, name, checksum FROM migrations ORDER BY number").result_rows
     applied = {number: (name, checksum) for number, name, checksum in rows}
-    migrations, dictionary_login = shipped(), _dictionary_login(client, login)
+    migrations = shipped()
     if unknown := sorted(set(applied) - {m.number for m in migrations}):
         raise MigrationError(
             f"database {database} has migrations {unknown} that this build does not know: install a newer tagpulse"
@@ -124,7 +123,7 @@ def _migrate(client: Client, database: str, retention: Retention, login: tuple[s
         if migration.number not in applied:
             if applied:
                 _refuse_while_claims_are_open(client)
-            for statement in migration.statements(database, dictionary_login):
+            for statement in migration.statements():
                 client.command(statement)
             client.insert(
                 "migrations",
@@ -139,14 +138,17 @@ def _migrate(client: Client, database: str, retention: Retention, login: tuple[s
             )
     yield from _apply_views(client, database)
     _fill_countries(client)
+    _replace_dictionaries(client, database, login)
     yield from _apply_ttls(client, database, retention)
 
 
-def _dictionary_login(client: Client, login: tuple[str, str] | None) -> str:
+def _replace_dictionaries(client: Client, database: str, login: tuple[str, str] | None) -> None:
     # The embedded engine has no users of its own: there, the login is the server's business, not the engine's.
-    if login is None or client.query("SELECT currentUser()").result_rows[0][0] != login[0]:
-        return ""
-    return f"USER {quoted(login[0])} PASSWORD {quoted(login[1])} "
+    known = login is not None and client.query("SELECT currentUser()").result_rows[0][0] == login[0]
+    clause = f"USER {quoted(login[0])} PASSWORD {quoted(login[1])} " if login and known else ""
+    for entry in sorted(files("sinks").joinpath("dictionaries").iterdir(), key=lambda e: e.name):
+        text = "\n".join(line for line in entry.read_text().splitlines() if not line.startswith("--"))
+        client.command(text.replace("{database}", database).replace("{dictionary_login}", clause))
 
 
 def _refuse_while_claims_are_open(client: Client) -> None:

@@ -110,12 +110,34 @@ class Writer:
         """Finish an open claim that was counted again from its records. Returns it as done.
 
         Whatever a former owner got to land stays and is not doubled. Raises DeltaExpired or NotLanded.
+        While the claim is young, its token decides: it makes the insert of a former owner and ours one. An old
+        claim may have outlived its token, but nobody can still land rows by it: its receipts decide.
         """
-        deadline = time.monotonic() + self._settings.insert_deadline_s
         self._at("before-recovery")
+        deadline = time.monotonic() + self._settings.insert_deadline_s
         now = self._until(deadline, "clock", self.claims.server_time)
-        self._land(claim, rows, now, deadline, trusted=False)
-        return self._done(claim, deadline)
+        assert claim.claimed_at is not None
+        if now < claim.claimed_at + timedelta(seconds=self._settings.insert_deadline_s):
+            self._land(claim, rows, now, deadline, trusted=False)
+        elif not self._all_landed(claim, rows, deadline):
+            self._sleep_until(self._last_landing(claim), now)
+            self._repair(claim, rows, time.monotonic() + self._settings.insert_deadline_s)
+        return self._done(claim, time.monotonic() + self._settings.insert_deadline_s)
+
+    def _last_landing(self, claim: Claim) -> datetime:
+        """When no insert by the claim's own token can land any more, on ClickHouse's clock.
+
+        The youngest such insert was recovered just before the claim turned old, and then took its time.
+        """
+        assert claim.claimed_at is not None
+        seconds = 2 * (self._settings.insert_deadline_s + self._settings.insert_timeout_s)
+        return claim.claimed_at + timedelta(seconds=seconds)
+
+    def _sleep_until(self, moment: datetime, now: datetime) -> None:
+        wait_s = (moment - now).total_seconds()
+        if wait_s > 0:
+            log.info("rows are missing; waiting %.0f s until nobody else can bring them", wait_s)
+            time.sleep(wait_s)
 
     def _done(self, claim: Claim, deadline: float) -> Claim:
         self._at("before-done")
@@ -139,25 +161,36 @@ class Writer:
             # to every repetition, and the rows are gone: only a receipt says that they landed.
             self._repair(claim, rows, deadline)
 
+    def _all_landed(self, claim: Claim, rows: DeltaRows, deadline: float) -> bool:
+        parts = [(table, month) for table in TARGETS for month in self._months_within_ttl(table, rows.months())]
+        return all(
+            self._until(deadline, "receipt", lambda t=table, m=month: self._landed(t, m, claim))  # type: ignore[misc]
+            for table, month in parts
+        ) and self._until(deadline, "rejects", lambda: self._rejects_landed(claim, rows))
+
     def _repair(self, claim: Claim, rows: DeltaRows, deadline: float) -> None:
+        """Bring what is missing to land, table by table and month by month."""
         for table in TARGETS:
             for month in self._months_within_ttl(table, rows.months()):
-                self._repair_month(table, month, claim, rows.of_month(month), deadline)
+                self._repair_month(table, month, claim, rows, deadline)
         if rows.rejects and not self._until(deadline, "rejects", lambda: self._rejects_landed(claim, rows)):
             # The table replaces by offset, so writing some of them twice does no harm: no token.
             block = rejects_block(rows.rejects, str(claim.log))
             self._attempt_until(deadline, lambda: self._insert("rejected_events", block, ""))
 
     def _repair_month(self, table: str, month: int, claim: Claim, rows: DeltaRows, deadline: float) -> None:
-        """Insert `rows`, all of one month, into `table` alone until its receipt is there."""
+        """Insert the rows of `month` into `table` alone until their receipt is there."""
         for attempt in range(_MAX_REPAIRS):
+            # The clock before the receipt: whoever falls asleep behind it wakes up with rows that have expired.
+            now = self._until(deadline, "clock", self.claims.server_time)
             if self._until(deadline, "receipt", lambda: self._landed(table, month, claim)):
                 return
-            log.warning("%s: rows of %s in %d were confirmed and then lost: repairing", claim.token, table, month)
-            expires = datetime.now(UTC) + timedelta(days=1)  # nobody waits for this one but us
-            block = counts_block(rows, str(claim.log), claim.next, claim.records, expires)
-            # Each attempt that is answered uses up its token, so nobody can land the rows by it later.
-            token = f"{claim.token}/repair/{attempt}"
+            log.warning("%s: rows of %s in %d have not landed: repairing", claim.token, table, month)
+            expires = now + timedelta(seconds=self._settings.insert_deadline_s)
+            block = counts_block(rows.of_month(month), str(claim.log), claim.next, claim.records, expires)
+            # Whoever repairs goes through the same tokens in the same order, so two repairers land one. Each
+            # attempt that is answered uses up its token: nobody can land the rows by it later.
+            token = f"{claim.token}/repair/{month}/{attempt}"
             self._attempt_until(deadline, lambda b=block, t=token: self._insert(TARGETS[table], b, t))  # type: ignore[misc]
         raise NotLanded(f"{table} does not keep the rows of {claim.token} in {month}")
 

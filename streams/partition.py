@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from schemas.topics import EventType
@@ -122,7 +122,8 @@ class Partition:
     def __init__(self, log: Log, epoch: int, tail: Claim, open_claim: Claim | None) -> None:
         self.log = log
         self.epoch = epoch
-        self.tail = tail
+        # An open claim is not the tail yet: until its rows have landed, the chain ends where it begins.
+        self.tail = replace(tail, next=tail.first) if open_claim else tail
         self.open_claim = open_claim
         self.position = open_claim.first if open_claim else tail.next
         self.delta: Delta | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
+from dotenv import dotenv_values
 from pydantic import AwareDatetime, Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -24,7 +25,7 @@ class Settings(BaseSettings):
     """Settings of worker, migrations and command line. Units are in the names."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TAGPULSE_", env_file=".env", extra="forbid", frozen=True, env_ignore_empty=True
+        env_prefix="TAGPULSE_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
     # Kafka
@@ -147,6 +148,7 @@ class Settings(BaseSettings):
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Names in `environment` that look like settings and are none: most likely typing errors."""
+    """Names in `environment` and in .env that look like settings and are none: most likely typing errors."""
     known = {f"TAGPULSE_{name}".upper() for name in Settings.model_fields}
-    return sorted(name for name in environment if name.upper().startswith("TAGPULSE_") and name.upper() not in known)
+    names = {*environment, *dotenv_values(".env")}
+    return sorted(name for name in names if name.upper().startswith("TAGPULSE_") and name.upper() not in known)

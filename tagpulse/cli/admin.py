@@ -97,7 +97,10 @@ def topics_reset(
     Workers then begin at the first offset the log still has. What was counted before stays counted, so records
     that are still in the log and were counted before would be counted again. Stop the workers first.
     """
-    name = topic_named(topic).name
+    try:
+        name = topic_named(topic).name
+    except KeyError as error:
+        raise typer.BadParameter(str(error.args[0]), param_hint="TOPIC") from None
     if not yes:
         typer.confirm(
             f"Count {name} from the first offset it still has, on top of what is counted already?", abort=True

@@ -11,7 +11,7 @@ import typer
 from schemas.countries import normalise_country
 from schemas.tags import normalise_tag
 from schemas.topics import EventType
-from sinks.analytics import Analytics, Period
+from sinks.analytics import Analytics, Grain, Period, ceil
 from sinks.client import connect
 from streams.settings import Settings
 from tagpulse.cli.render import Format, show
@@ -24,7 +24,10 @@ Sticker = Annotated[str, typer.Option(help="Only this sticker or effect.")]
 Country = Annotated[str, typer.Option(help="Only this country: two letters, ZZ is unknown.")]
 Since = Annotated[str, typer.Option(help="Begin, as 2026-05-01 or 2026-05-01T12:30 (UTC unless it says otherwise).")]
 Until = Annotated[str, typer.Option(help="End, exclusive, written like --since.")]
-Last = Annotated[str, typer.Option(help="The time up to now instead: 30m, 24h, 7d, 4w, 1y.")]
+Last = Annotated[
+    str,
+    typer.Option(help="The time up to now instead: 30m and 24h to the minute, 7d and 4w to the hour, 1y to the day."),
+]
 Form = Annotated[Format, typer.Option("--format", help="How to print the answer.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Rows to show.")]
 
@@ -142,8 +145,10 @@ def _period(since: str, until: str, last: str) -> Period:
         match = re.fullmatch(r"([1-9]\d{0,5})([mhdwy])", last)
         if match is None:
             raise typer.BadParameter(f"{last!r}: write 30m, 24h, 7d, 4w or 1y", param_hint="--last")
-        # Whole minutes, with the one that is running: 24h is 1440 windows.
-        end: datetime | None = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        # Whole windows, with the one that is running. Long times begin at an hour or a day: their minutes are
+        # no longer kept.
+        grain = {"m": Grain.MINUTE, "h": Grain.MINUTE, "d": Grain.HOUR, "w": Grain.HOUR, "y": Grain.DAY}[match[2]]
+        end: datetime | None = ceil(now, grain)
         begin = end - timedelta(seconds=int(match[1]) * _UNITS[match[2]]) if end else None
     else:
         begin, end = _moment(since, "--since"), _moment(until, "--until")

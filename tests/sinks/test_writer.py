@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -209,6 +210,51 @@ def test_a_zombie_lands_nothing_after_its_delta_was_recovered(database: Client) 
 
 def zombie_tail(claim: Claim) -> Claim:
     return replace(claim, next=claim.first)
+
+
+def forget_tokens(client: Client, writer: Writer) -> None:
+    """Make every table forget the tokens it has seen, as it does after enough inserts."""
+    for table in TARGETS:
+        client.command(f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = 1")
+    other = Log("sticker-uses", 1, 99)
+    tail = writer.chain_end(other, 0, "w", uuid4())
+    cells = [(minute(2024, month), "ZZ", "other", {"": 1}) for month in (2, 3)]
+    for first in (0, 10, 20):
+        tail = writer.write(replace(claim_of(rows_of(*cells), first, first + 10), log=other), tail, rows_of(*cells))
+
+
+def of_log(client: Client, table: str) -> Counts:
+    return {key: value for key, value in counts(client, table).items() if key[2] != "other"}
+
+
+@pytest.mark.parametrize("lost", [None, *TARGETS])
+def test_an_old_claim_is_recovered_by_its_receipts(database: Client, lost: str | None) -> None:
+    """Its token is forgotten, so repeating the insert would double what had landed."""
+    settings = replace(KEPT, insert_deadline_s=1.0, insert_timeout_s=1.0)
+    writer = Writer(database, KEPT)
+    claim = writer.claims.claim(claim_of(FIRST), begun(writer))
+    block = counts_block(FIRST, str(LOG), claim.next, claim.records, datetime.now(UTC) + timedelta(minutes=1))
+    writer._insert("ingest", block, claim.token)
+    if lost:
+        database.command(f"TRUNCATE TABLE {lost}")
+    forget_tokens(database, writer)
+    assert claim.claimed_at is not None
+    old = replace(claim, claimed_at=claim.claimed_at - timedelta(seconds=2))
+    assert Writer(database, settings).recover(old, FIRST).done
+    for table in TARGETS:
+        assert of_log(database, table) == expected(FIRST, table), table
+
+
+def test_two_that_repair_at_once_land_the_rows_once(database: Client) -> None:
+    settings = replace(KEPT, insert_deadline_s=30.0, insert_timeout_s=1.0)
+    writer = Writer(database, settings)
+    rows = rows_of(*((minute(2024, month), "US", "heart", {"": month, "t": 1}) for month in range(1, 13)))
+    claim = writer.claims.claim(claim_of(rows), begun(writer))
+    assert claim.claimed_at is not None
+    old = replace(claim, claimed_at=claim.claimed_at - timedelta(hours=1))
+    with ThreadPoolExecutor(3) as pool:
+        assert all(done.done for done in pool.map(lambda _: Writer(database, settings).recover(old, rows), range(3)))
+    check(database, rows)
 
 
 def test_events_of_many_years_fit_into_one_delta(database: Client) -> None:
