@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 import aiokafka
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 #: A fetch may unpack to many times its size; agents get it in pieces no larger than this.
 MAX_BATCH_RECORDS = 5_000
 MAX_BATCH_BYTES = 4 * 1024 * 1024
+_END_MAX_WAIT_MS = 1_000
 
 
 def drain(result: FetchResult, tp: TopicPartition, epoch: int) -> list[RecordBatch]:
@@ -64,6 +67,30 @@ def drain(result: FetchResult, tp: TopicPartition, epoch: int) -> list[RecordBat
     if records.next_fetch_offset > start:
         pieces.append(RecordBatch(tp.topic, tp.partition, epoch, first, records.next_fetch_offset, offsets, values))
     return pieces
+
+
+async def log_ends(consumer: aiokafka.AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TP, int]:
+    """The next offset of each log, for a reader of committed records.
+
+    A broker may list another end than its fetches show: the embedded one lists the offset after the *first*
+    record of the last batch. So that batch is asked for, and the response tells the end.
+    """
+    ends = {TP(tp.topic, tp.partition): end for tp, end in (await consumer.end_offsets(partitions)).items()}
+    wanted: dict[int, dict[str, list[tuple[int, int, int]]]] = defaultdict(lambda: defaultdict(list))
+    for tp, end in ends.items():
+        leader = consumer._client.cluster.leader_for_partition(TopicPartition(*tp))
+        if end > 0 and leader is not None and leader >= 0:
+            wanted[leader][tp.topic].append((tp.partition, end - 1, 1))
+    for node, topics in wanted.items():
+        # One byte: a broker gives at most one batch then. It may wait, or the embedded one gives no answer at all.
+        request = FetchRequest(_END_MAX_WAIT_MS, 1, 1, READ_COMMITTED, list(topics.items()))
+        response = await consumer._client.send(node, request)
+        for topic, answers in response.topics:
+            for partition, error, highwater, *rest in answers:
+                if error == 0:  # else that last record was just removed, and the listed end is all we know
+                    stable = rest[0] if response.API_VERSION >= 4 else highwater
+                    ends[TP(topic, partition)] = max(ends[TP(topic, partition)], stable)
+    return ends
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -101,6 +128,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
             **security_options(settings),
         )
+
+    async def log_ends(self, partitions: Collection[TP]) -> Mapping[TP, int]:
+        """The next offset of each log (see the function `log_ends`)."""
+        wanted = [TopicPartition(tp.topic, tp.partition) for tp in partitions]
+        ends: Mapping[TP, int] = await self.call_thread(log_ends, self._ensure_consumer(), wanted)
+        return ends
 
     async def seek_batches(self, starts: Mapping[TP, int], epoch: int) -> None:
         """Continue each partition at its offset; batches fetched from now on carry `epoch`."""
@@ -215,7 +248,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             return {}
         try:
             begins = await self.earliest_offsets(*assignment)
-            ends = await self.highwaters(*assignment)
+            ends = await self._thread.log_ends(assignment)
             starts: Mapping[TP, int]
             starts, epoch = await self.app.checkpoints.assign(
                 {TP(tp.topic, tp.partition): (begins[tp], ends[tp]) for tp in assignment}
