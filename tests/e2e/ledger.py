@@ -51,6 +51,8 @@ class Ledger:
     sent: int = 0
     truth: Truth = field(default_factory=Truth)
     rejects: dict[Place, Record] = field(default_factory=dict)
+    ends: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Topic, partition -> the offset after the last record sent in this life of the broker."""
     _new: list[Event] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -59,6 +61,7 @@ class Ledger:
         with self._lock:
             for record, place in records:
                 self.sent += 1
+                self.ends[place[:2]] = place[2] + 1
                 if record.event is None:
                     self.rejects[place] = record
                 else:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 def test_bad_records_are_kept_and_their_neighbours_counted(stack: Stack) -> None:
     events = Workload(seed=11, until=datetime.now(UTC)).events(10_000)
-    neighbours = {kind: [] for kind in BAD}
+    neighbours: dict[str, list[Record]] = {kind: [] for kind in BAD}
     for event in events:
         neighbours[event["type"]].append(plain_record(event))
     records: list[Record] = []

@@ -120,3 +120,21 @@ def counting_now(stack: Stack) -> set[str]:
 
 def worker_named(stack: Stack, name: str) -> psutil.Process:
     return next(p for p in stack.workers() if p.environ()["TAGPULSE_WORKER_NAME"] == name)
+
+
+def test_a_worker_is_replaced_when_nothing_arrives(start_stack: StartStack) -> None:
+    """Its successor finds the log's end where the claims say it is, and the next records are counted."""
+    stack = start_stack(workers=1)
+    stack.sender.send(records(25, 3_000))
+    stack.check()
+    (worker,) = stack.workers()
+    worker.kill()
+    stack.wait_for(lambda: took_over_again(stack), "another worker has taken over")
+    stack.sender.send(records(26, 1_000))
+    stack.check()
+    stack.stop()
+
+
+def took_over_again(stack: Stack) -> bool:
+    messages = stack.messages.read_text().splitlines()
+    return messages[-1] == "worker-0: ready" and "worker-0: died, ended by SIGKILL" in messages
