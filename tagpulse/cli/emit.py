@@ -63,7 +63,11 @@ async def _emit(lines: BinaryIO, settings: Settings) -> int:
         ) as producer:
             for number, line in _lines(lines):
                 try:
-                    await producer.send(event_from_dict(orjson.loads(line)))
+                    event = orjson.loads(line)
+                    if not isinstance(event, dict):
+                        _refuse(refusals, examples, number, "", "JSON, but not an object: write one event a line")
+                        continue
+                    await producer.send(event_from_dict(event))
                     sent += 1
                 except orjson.JSONDecodeError as error:
                     _refuse(refusals, examples, number, "not JSON", f"not JSON: {error}")
