@@ -75,6 +75,7 @@ class Stack:
         self._command = [sys.executable, *program, *numbers, *kept]
         self._pids: dict[int, float] = {}
         self._lives = 0
+        self._compared = 0
 
     # -- life ----------------------------------------------------------------------------------------------
 
@@ -189,15 +190,24 @@ class Stack:
             return None
 
     def wait_counted(self) -> None:
-        """Wait until claims cover all that was sent in this life."""
-        self.wait_for(lambda: self.counted() == self.ledger.sent - self._before, "all is counted")
+        """Wait until claims cover all that was sent in this life, and not one record more."""
+        sent = self.ledger.sent - self._before
+        self.wait_for(lambda: (self.counted() or 0) >= sent, "all is counted")
+        assert self.counted() == sent, self.state()
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it holds something that was not compared with the truth, or is not equal to it."""
+        return self._compared != self.ledger.sent
 
     def check(self) -> None:
         """Wait until all is counted; then every key must equal the truth."""
+        self._compared = -1
         self.wait_counted()
         incarnation = self.rows("SELECT max(incarnation) FROM incarnations")[0][0] if self._lives == 1 else None
         differences = self.ledger.differences(self.client, incarnation=incarnation)
         assert not differences, "\n".join([*differences[:40], self.state()])
+        self._compared = self.ledger.sent
 
     # -- waiting and telling -------------------------------------------------------------------------------
 

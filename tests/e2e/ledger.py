@@ -76,9 +76,9 @@ class Ledger:
     def settle(self) -> Truth:
         """The truth about everything sent so far, at all three grains."""
         with self._lock, patch.object(plain, "_OLDEST", self.oldest):
-            fresh = plain.compute(self._new, self.groups, datetime.now(UTC))
+            for times, events in _by_times_sent(self._new).items():
+                _merge(self.truth, plain.compute(events, self.groups, datetime.now(UTC)), times)
             self._new = []
-        _merge(self.truth, fresh)
         self.truth.rejects = Counter(record.reason for record in self.rejects.values())
         _add_hours(self.truth)
         return self.truth
@@ -141,10 +141,22 @@ def _short(row: tuple[Any, ...] | None) -> object:
     return row and (*row[:2], row[2][:60], *row[3:])
 
 
-def _merge(into: Truth, fresh: Truth) -> None:
-    into.records += fresh.records
+def _by_times_sent(events: Iterable[Event]) -> dict[int, list[Event]]:
+    """The same objects sent again and again need not be computed again and again."""
+    objects, times = {}, Counter[int]()
+    for event in events:
+        objects[id(event)] = event
+        times[id(event)] += 1
+    found: dict[int, list[Event]] = defaultdict(list)
+    for identity, event in objects.items():
+        found[times[identity]].append(event)
+    return found
+
+
+def _merge(into: Truth, fresh: Truth, times: int) -> None:
+    into.records += fresh.records * times
     for grain, counts in fresh.events.items():
-        into.events[grain].update(counts)
+        into.events[grain].update({key: number * times for key, number in counts.items()})
         for key, videos in fresh.videos[grain].items():
             into.videos[grain][key] |= videos
 

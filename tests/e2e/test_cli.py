@@ -17,6 +17,7 @@ import pytest
 
 from loadtest.events import Workload, encode
 from tagpulse.demo.truth import Key
+from tests.e2e.conftest import Shared
 from tests.e2e.harness import Stack
 from tests.e2e.ledger import plain_record
 
@@ -42,7 +43,7 @@ def ask(stack: Stack, *arguments: str) -> dict[str, Any]:
 
 BAD_LINES = {
     b"hello": "not JSON",
-    b"[1, 2]": "",
+    b"[1, 2]": "not an object",
     b'{"type": "video_view", "ts": "2026-01-01T00:00:00Z"}': "video_id",
     b'{"type": "video_view", "ts": "yesterday", "video_id": "7"}': "ts",
     b'{"type": "party", "ts": "2026-01-01T00:00:00Z", "video_id": "7"}': "type",
@@ -138,17 +139,18 @@ PERIODS = {
     "last 90 minutes": ("--last", "90m"),
     "last day": ("--last", "1d"),
     "since a minute": ("--since", f"{_NOW - timedelta(minutes=50):%Y-%m-%dT%H:%M}"),
-    "until an hour, in another zone": ("--until", f"{_NOW - timedelta(hours=1):%Y-%m-%dT%H:00}+03:00"),
+    "until a minute, in another zone": ("--until", f"{_NOW + timedelta(hours=2, minutes=20):%Y-%m-%dT%H:%M}+03:00"),
     "between": ("--since", "2010-03-01", "--until", f"{_NOW - timedelta(minutes=20):%Y-%m-%dT%H:%M}"),
 }
 
 
 @pytest.fixture(scope="module")
-def asked_stack(shared_stack: Stack) -> Stack:
+def asked_stack(shared: Shared) -> Stack:
+    stack = shared.get()
     events = Workload(seed=93, until=datetime.now(UTC), tags=200).events(4_000)
-    shared_stack.sender.send([plain_record(event) for event in events])
-    shared_stack.check()
-    return shared_stack
+    stack.sender.send([plain_record(event) for event in events])
+    stack.check()
+    return stack
 
 
 #: Every question over all time, and every period for one question.
