@@ -1,0 +1,106 @@
+"""Put a workload into Kafka once, and keep what must come out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from loadtest.peers.workload import Event, Workload, count
+from schemas.topics import TOPICS
+from tagpulse.stack.topics import create_topics
+
+_BATCH_BYTES = 512 * 1024
+_IN_FLIGHT = 32
+_TELL_EVERY = 20_000
+#: Said although it is Kafka's default: Quix Streams reads it off the topics, and the embedded broker has none.
+_TOPIC_CONFIGS = {"retention.ms": "604800000"}
+
+
+@dataclass
+class Loaded:
+    """Topics that hold the first `events` events of a workload, and the truth about them."""
+
+    topics: dict[str, str]
+    """Topic -> event type."""
+    events: int
+    size: int = 0
+    """Bytes of their values."""
+    truth: Counter[bytes] = field(default_factory=Counter)
+    """Counts by key (`job.Key` as JSON)."""
+
+    @property
+    def rows(self) -> int:
+        """Sum of all counts."""
+        return self.truth.total()
+
+
+async def load(
+    kafka: str,
+    workload: Workload,
+    prefixes: Iterable[int],
+    partitions: int,
+    tell: Callable[[int], None] = lambda done: None,
+) -> dict[int, Loaded]:
+    """Fill the topics of the worker with all events, and others with each of the `prefixes`: by number of events.
+
+    A record's timestamp is its event time. `tell` is called now and then with the number of events so far.
+    """
+    sets = {first: _topics(first, workload.number) for first in sorted({*prefixes, workload.number})}
+    names = [topic for loaded in sets.values() for topic in loaded.topics]
+    await create_topics(kafka, dict.fromkeys(names, partitions), topic_configs=_TOPIC_CONFIGS)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", max_batch_size=_BATCH_BYTES)
+    async with producer:
+        filler = _Filler(producer, partitions)
+        for number, event in enumerate(workload.events()):
+            for first, loaded in sets.items():
+                if number < first:
+                    await filler.add(next(n for n, kind in loaded.topics.items() if kind == event.event_type), event)
+                    count(loaded.truth, event)
+                    loaded.size += len(event.value)
+            if not number % _TELL_EVERY:
+                tell(number)
+        await filler.flush()
+    return sets
+
+
+def _topics(first: int, whole: int) -> Loaded:
+    prefix = "" if first == whole else f"first-{first}."
+    return Loaded({prefix + topic.name: topic.event_type.value for topic in TOPICS}, first)
+
+
+class _Filler:
+    """Builds batches per partition: several times cheaper than a send per record."""
+
+    def __init__(self, producer: AIOKafkaProducer, partitions: int) -> None:
+        self._producer, self._partitions = producer, partitions
+        self._batches: dict[tuple[str, int], Any] = {}
+        self._sent: list[Any] = []
+
+    async def add(self, topic: str, event: Event) -> None:
+        place = topic, event.video_id % self._partitions
+        batch = self._batches.get(place)
+        key = str(event.video_id).encode()
+        if batch is None or batch.append(timestamp=event.timestamp_ms, key=key, value=event.value) is None:
+            await self._send(place)
+            batch = self._batches[place] = self._producer.create_batch()
+            batch.append(timestamp=event.timestamp_ms, key=key, value=event.value)
+
+    async def flush(self) -> None:
+        for place in list(self._batches):
+            await self._send(place)
+        await asyncio.gather(*self._sent)
+
+    async def _send(self, place: tuple[str, int]) -> None:
+        batch = self._batches.pop(place, None)
+        if batch is None:
+            return
+        batch.close()
+        if len(self._sent) >= _IN_FLIGHT:
+            await asyncio.gather(*self._sent)
+            self._sent.clear()
+        self._sent.append(await self._producer.send_batch(batch, place[0], partition=place[1]))
