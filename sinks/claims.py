@@ -180,7 +180,8 @@ class Claims:
     def _at(self, log: Log, first: int) -> Claim | None:
         rows = self._rows(
             f"SELECT {_COLUMNS} FROM claims WHERE topic = {{topic:String}} AND incarnation = {{incarnation:UInt32}}"
-            " AND partition = {partition:UInt32} AND first = {first:UInt64} AND next > first ORDER BY done LIMIT 1",
+            " AND partition = {partition:UInt32} AND first = {first:UInt64} AND next > first"
+            " ORDER BY done, claimed_at DESC, claim_id LIMIT 1",
             **_where(log),
             first=first,
         )

@@ -16,7 +16,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from sinks.claims import Claim, Claims, Log
 from sinks.client import first_line
 from sinks.delta import RECEIPT, DeltaRows, counts_block, month_begin, next_month, rejects_block
-from sinks.errors import DeltaExpired, NotLanded
+from sinks.errors import ClaimLost, DeltaExpired, NotLanded
 from sinks.native import Block
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class WriterSettings:
     """`insert_deadline_s`: seconds from the claim in which its rows may land, on ClickHouse's clock.
 
     `insert_timeout_s`: seconds that one attempt may run on the server. `takeover_deadline_s`: seconds to wait
-    for an answer when a partition is taken over. The retention (days) says which
+    for an answer when a partition is taken over. `trust_s`: shorter than what the group needs to give a silent
+    worker's partition to another. The retention (days) says which
     receipts cannot be asked for any more, because a TTL may have taken them.
     """
 
@@ -52,6 +53,7 @@ class WriterSettings:
     minute_days: int = 30
     hour_days: int = 400
     takeover_deadline_s: float = 60.0
+    trust_s: float = 5.0
 
 
 class Writer:
@@ -87,42 +89,51 @@ class Writer:
 
     def prune(self, tail: Claim, kept_days: float) -> None:
         """Forget finished claims before `tail` that are older than `kept_days`."""
-        self._until(time.monotonic(), "pruning", lambda: self.claims.prune(tail, kept_days))
+        _Attempts(0).success("pruning", lambda: self.claims.prune(tail, kept_days))
 
     def _patiently(self, what: str, action: Callable[[], T]) -> T:
-        return self._until(time.monotonic() + self._settings.takeover_deadline_s, what, action)
+        return _Attempts(self._settings.takeover_deadline_s).success(what, action)
 
-    def write(self, claim: Claim, tail: Claim, rows: DeltaRows) -> Claim:
+    def write(self, claim: Claim, tail: Claim, rows: DeltaRows, held: Callable[[], bool] = lambda: True) -> Claim:
         """Claim, insert, done: the whole way of a fresh delta. Returns the claim as done.
 
-        Raises ClaimLost, DeltaExpired or NotLanded; after any of them the partition must be dropped.
+        `held` says whether the partition is still ours; attempts end when it is not. Raises ClaimLost,
+        DeltaExpired or NotLanded; after any of them the partition must be dropped.
         """
-        deadline = time.monotonic() + self._settings.insert_deadline_s
+        began = _awake()
+        until = _Attempts(self._settings.insert_deadline_s, held)
         self._at("before-claim")
-        claim = self._until(deadline, "claim", lambda: self.claims.claim(claim, tail))
+        claim = until.success("claim", lambda: self.claims.claim(claim, tail))
         self._at("claimed")
         assert claim.claimed_at is not None
-        deadline = time.monotonic() + self._settings.insert_deadline_s
-        self._land(claim, rows, claim.claimed_at, deadline, trusted=True)
-        return self._done(claim, deadline)
+        until = _Attempts(self._settings.insert_deadline_s, held)
+        expires = claim.claimed_at + timedelta(seconds=self._settings.insert_deadline_s)
+        self._insert_counts(claim, rows, expires, until)
+        # A first "ok" can be trusted while nobody else can have used the token: as long as the group has not
+        # given the partition to somebody who recounted it meanwhile.
+        if until.failures or not held() or _awake() - began > self._settings.trust_s:
+            self._repair(claim, rows, until)
+        return self._done(claim, until)
 
-    def recover(self, claim: Claim, rows: DeltaRows) -> Claim:
+    def recover(self, claim: Claim, rows: DeltaRows, held: Callable[[], bool] = lambda: True) -> Claim:
         """Finish an open claim that was counted again from its records. Returns it as done.
 
-        Whatever a former owner got to land stays and is not doubled. Raises DeltaExpired or NotLanded.
+        Whatever a former owner got to land stays and is not doubled. Raises ClaimLost, DeltaExpired or NotLanded.
         While the claim is young, its token decides: it makes the insert of a former owner and ours one. An old
         claim may have outlived its token, but nobody can still land rows by it: its receipts decide.
         """
         self._at("before-recovery")
-        deadline = time.monotonic() + self._settings.insert_deadline_s
-        now = self._until(deadline, "clock", self.claims.server_time)
+        until = _Attempts(self._settings.insert_deadline_s, held)
+        now = until.success("clock", self.claims.server_time)
+        deadline = timedelta(seconds=self._settings.insert_deadline_s)
         assert claim.claimed_at is not None
-        if now < claim.claimed_at + timedelta(seconds=self._settings.insert_deadline_s):
-            self._land(claim, rows, now, deadline, trusted=False)
-        elif not self._all_landed(claim, rows, deadline):
+        if now < claim.claimed_at + deadline:
+            self._insert_counts(claim, rows, now + deadline, until)
+            self._repair(claim, rows, until)
+        elif not self._all_landed(claim, rows, until):
             self._sleep_until(self._last_landing(claim), now)
-            self._repair(claim, rows, time.monotonic() + self._settings.insert_deadline_s)
-        return self._done(claim, time.monotonic() + self._settings.insert_deadline_s)
+            self._repair(claim, rows, _Attempts(self._settings.insert_deadline_s, held))
+        return self._done(claim, _Attempts(self._settings.insert_deadline_s, held))
 
     def _last_landing(self, claim: Claim) -> datetime:
         """When no insert by the claim's own token can land any more, on ClickHouse's clock.
@@ -139,51 +150,50 @@ class Writer:
             log.info("rows are missing; waiting %.0f s until nobody else can bring them", wait_s)
             time.sleep(wait_s)
 
-    def _done(self, claim: Claim, deadline: float) -> Claim:
+    def _done(self, claim: Claim, until: _Attempts) -> Claim:
         self._at("before-done")
-        finished = self._until(deadline, "done", lambda: self.claims.done(claim))
+        finished = until.success("done", lambda: self.claims.done(claim))
         self._at("done")
         return finished
 
-    def _land(self, claim: Claim, rows: DeltaRows, since: datetime, deadline: float, *, trusted: bool) -> None:
-        """Insert until ClickHouse answers ok; look at the receipts unless the first answer was that."""
+    def _insert_counts(self, claim: Claim, rows: DeltaRows, expires: datetime, until: _Attempts) -> None:
+        """Insert everything by the claim's token until ClickHouse answers ok."""
         if not len(rows):
             return
-        expires = since + timedelta(seconds=self._settings.insert_deadline_s)
         block = counts_block(rows, str(claim.log), claim.next, claim.records, expires)
         if block.rows > MAX_BLOCK_ROWS:
             raise NotLanded(f"a delta of {block.rows} rows is more than one block: lower max_delta_rows")
         self._at("before-insert")
-        attempts = self._attempt_until(deadline, lambda: self._insert("ingest", block, claim.token))
+        until.success("insert", lambda: self._insert("ingest", block, claim.token))
         self._at("inserted")
-        if attempts > 1 or not trusted:
-            # ClickHouse keeps a token a moment before it keeps the rows. Killed in between, it answers "seen"
-            # to every repetition, and the rows are gone: only a receipt says that they landed.
-            self._repair(claim, rows, deadline)
 
-    def _all_landed(self, claim: Claim, rows: DeltaRows, deadline: float) -> bool:
+    def _all_landed(self, claim: Claim, rows: DeltaRows, until: _Attempts) -> bool:
         parts = [(table, month) for table in TARGETS for month in self._months_within_ttl(table, rows.months())]
         return all(
-            self._until(deadline, "receipt", lambda t=table, m=month: self._landed(t, m, claim))  # type: ignore[misc]
+            until.success("receipt", lambda t=table, m=month: self._landed(t, m, claim))  # type: ignore[misc]
             for table, month in parts
-        ) and self._until(deadline, "rejects", lambda: self._rejects_landed(claim, rows))
+        ) and until.success("rejects", lambda: self._rejects_landed(claim, rows))
 
-    def _repair(self, claim: Claim, rows: DeltaRows, deadline: float) -> None:
-        """Bring what is missing to land, table by table and month by month."""
+    def _repair(self, claim: Claim, rows: DeltaRows, until: _Attempts) -> None:
+        """Bring what is missing to land, table by table and month by month.
+
+        ClickHouse keeps a token a moment before it keeps the rows. Killed in between, it answers "seen" to every
+        repetition, and the rows are gone: only a receipt says that they landed.
+        """
         for table in TARGETS:
             for month in self._months_within_ttl(table, rows.months()):
-                self._repair_month(table, month, claim, rows, deadline)
-        if rows.rejects and not self._until(deadline, "rejects", lambda: self._rejects_landed(claim, rows)):
+                self._repair_month(table, month, claim, rows, until)
+        while rows.rejects and not until.success("rejects", lambda: self._rejects_landed(claim, rows)):
             # The table replaces by offset, so writing some of them twice does no harm: no token.
             block = rejects_block(rows.rejects, str(claim.log))
-            self._attempt_until(deadline, lambda: self._insert("rejected_events", block, ""))
+            until.success("rejects", lambda b=block: self._insert("rejected_events", b, ""))  # type: ignore[misc]
 
-    def _repair_month(self, table: str, month: int, claim: Claim, rows: DeltaRows, deadline: float) -> None:
+    def _repair_month(self, table: str, month: int, claim: Claim, rows: DeltaRows, until: _Attempts) -> None:
         """Insert the rows of `month` into `table` alone until their receipt is there."""
         for attempt in range(_MAX_REPAIRS):
             # The clock before the receipt: whoever falls asleep behind it wakes up with rows that have expired.
-            now = self._until(deadline, "clock", self.claims.server_time)
-            if self._until(deadline, "receipt", lambda: self._landed(table, month, claim)):
+            now = until.success("clock", self.claims.server_time)
+            if until.success("receipt", lambda: self._landed(table, month, claim)):
                 return
             log.warning("%s: rows of %s in %d have not landed: repairing", claim.token, table, month)
             expires = now + timedelta(seconds=self._settings.insert_deadline_s)
@@ -191,7 +201,7 @@ class Writer:
             # Whoever repairs goes through the same tokens in the same order, so two repairers land one. Each
             # attempt that is answered uses up its token: nobody can land the rows by it later.
             token = f"{claim.token}/repair/{month}/{attempt}"
-            self._attempt_until(deadline, lambda b=block, t=token: self._insert(TARGETS[table], b, t))  # type: ignore[misc]
+            until.success("repair", lambda b=block, t=token: self._insert(TARGETS[table], b, t))  # type: ignore[misc]
         raise NotLanded(f"{table} does not keep the rows of {claim.token} in {month}")
 
     def _insert(self, table: str, block: Block, token: str) -> None:
@@ -210,8 +220,8 @@ class Writer:
     def _insert_settings(self, token: str) -> dict[str, Any]:
         return {
             "insert_deduplication_token": token,
-            "deduplicate_insert": "enable",
-            "deduplicate_insert_select": "force_enable" if token else "disable",
+            # Without a token ClickHouse would make one from the content.
+            "deduplicate_insert": "enable" if token else "disable",
             "deduplicate_blocks_in_dependent_materialized_views": 1,
             "async_insert": 0,
             # Tokens work per block: a delta must stay one.
@@ -262,28 +272,34 @@ class Writer:
         horizon = datetime.now(UTC) - timedelta(days=days - 1)
         return [month for month in months if month_begin(next_month(month)) > horizon]
 
-    def _attempt_until(self, deadline: float, attempt: Callable[[], object]) -> int:
-        """Repeat `attempt` until it succeeds. Returns how many it took. Raises DeltaExpired or NotLanded."""
-        attempts = 0
 
-        def counted() -> None:
-            nonlocal attempts
-            attempts += 1
-            attempt()
+class _Attempts:
+    """Attempts that may fail, until a deadline of `deadline_s` seconds from now, while `held` holds."""
 
-        self._until(deadline, "insert", counted)
-        return attempts
+    def __init__(self, deadline_s: float, held: Callable[[], bool] = lambda: True) -> None:
+        self._deadline = time.monotonic() + deadline_s
+        self._held = held
+        self.failures = 0
 
-    def _until(self, deadline: float, what: str, action: Callable[[], T]) -> T:
+    def success(self, what: str, action: Callable[[], T]) -> T:
+        """Repeat `action` until it succeeds. Raises ClaimLost, DeltaExpired or NotLanded."""
         backoff = _FIRST_BACKOFF_S
         while True:
+            if not self._held():
+                raise ClaimLost(f"the partition was given back before its {what}")
             try:
                 return action()
             except ClickHouseError as error:
+                self.failures += 1
                 if isinstance(error, DatabaseError) and _EXPIRED in str(error):
                     raise DeltaExpired(f"ClickHouse refused the {what}: {first_line(error)}") from error
-                if time.monotonic() + backoff > deadline:
+                if time.monotonic() + backoff > self._deadline:
                     raise NotLanded(f"no {what} within the deadline; last error: {first_line(error)}") from error
                 log.warning("%s failed, trying again: %s", what, first_line(error))
                 time.sleep(backoff)
                 backoff = min(backoff * 2, _LAST_BACKOFF_S)
+
+
+def _awake() -> float:
+    """Seconds on a clock that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

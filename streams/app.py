@@ -7,12 +7,12 @@ import gc
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import faust
 from faust.app.base import BootStrategy
-from faust.types import TP
 
 from schemas.topics import TOPICS, EventType
 from sinks.client import connect
@@ -23,13 +23,14 @@ from streams.checkpoints import Checkpoints
 from streams.health import Health
 from streams.metrics import Metrics
 from streams.settings import Settings
+from streams.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 #: Exit code after a doubt about ownership or a refusal to go on; a supervisor starts the worker again.
 EXIT_FATAL = 70
 _CONNECT_DEADLINE_S = 60.0
-_WATCHDOG_INTERVAL_S = 5.0
+_LAST_WORDS_S = 5.0
 
 
 class _ConsumeOnly(BootStrategy):  # type: ignore[misc]
@@ -59,6 +60,8 @@ class PulseApp(faust.App):  # type: ignore[misc]
             self.metrics,
         )
         self.checkpoints.start()
+        self._watchdog = Watchdog(self, EXIT_FATAL)
+        self._watchdog.start()
         self.on_partitions_revoked.connect(self._release, weak=False)
 
     async def _writer(self) -> Writer:
@@ -100,6 +103,7 @@ class PulseApp(faust.App):  # type: ignore[misc]
     async def on_stop(self) -> None:
         """Write what is in hand while the group still knows us, then stop as Faust does."""
         if hasattr(self, "checkpoints"):
+            self._watchdog.stop()
             await self.checkpoints.stop(self.settings.stop_deadline_s)
         await super().on_stop()
 
@@ -109,13 +113,22 @@ class PulseApp(faust.App):  # type: ignore[misc]
     async def _commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
         await self.consumer.commit_for_lag(offsets)
 
-    def highwater(self, topic: str, partition: int) -> int | None:
-        """Next offset of a log, as of the last fetch; None while it is not known."""
-        end: int | None = self.consumer.highwater(TP(topic, partition))
+    def log_end(self, topic: str, partition: int) -> int | None:
+        """Offset behind the last record that may be read, as of the last fetch; None while it is not known."""
+        end: int | None = self.consumer.log_end(topic, partition)
         return end
+
+    @property
+    def settled(self) -> bool:
+        """Whether the worker is a member of its group and has taken over what it was given, if anything."""
+        return not self.rebalancing and (self.checkpoints.ready or bool(self.unassigned))
 
     def fatal(self, message: str) -> None:
         """End the process now. Nothing is lost: what has no finished claim is counted by the next owner."""
+        # Should nobody read our log, writing to it may block for ever.
+        timer = threading.Timer(_LAST_WORDS_S, os._exit, (EXIT_FATAL,))
+        timer.daemon = True
+        timer.start()
         log.critical("tagpulse worker stops: %s", message)
         logging.shutdown()
         sys.stderr.flush()
@@ -143,7 +156,6 @@ def create_app(settings: Settings, at: Callable[[str], None] = lambda _: None) -
     app.settings, app.at = settings, at
     _add_agents(app)
     app.service(Health.of(app))
-    app.timer(interval=_WATCHDOG_INTERVAL_S)(lambda: _watch(app))
     return app
 
 
@@ -164,12 +176,6 @@ def _add_agents(app: PulseApp) -> None:
     async def count_views(stream: Any) -> None:
         async for batch in stream.noack():
             await app.checkpoints.add(batch)
-
-
-async def _watch(app: PulseApp) -> None:
-    if stalled := app.checkpoints.stalled(app.highwater):
-        app.fatal(stalled)
-    app.metrics.lag(app.checkpoints.lag(app.highwater))
 
 
 def __getattr__(name: str) -> PulseApp:

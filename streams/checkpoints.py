@@ -23,7 +23,7 @@ from sinks.names import Names
 from sinks.writer import Writer
 from streams.batch import RecordBatch
 from streams.decoding import Decoder
-from streams.errors import StreamError, UnknownRulesError
+from streams.errors import StreamError, SupersededError, UnknownRulesError
 from streams.metrics import Metrics
 from streams.partition import Delta, Limits, Partition
 from streams.rules import Rules
@@ -98,6 +98,8 @@ class Checkpoints:
         epoch = self._epoch
         await self._blocking(self._writer.keep_rules, self._rules.version, self._rules.text)
         taken = await asyncio.gather(*(self._take_over(tp, *bounds[tp], epoch) for tp in bounds))
+        if epoch != self._epoch:
+            raise SupersededError("the partitions were taken away while they were being taken over")
         self._partitions = {(p.log.topic, p.log.partition): p for p, _ in taken}
         self._limits = Limits.of(self._settings, len(taken))
         self.ready = True
@@ -201,9 +203,9 @@ class Checkpoints:
         rows = delta.counts.rows()
         if delta.recounts is not None:
             delta.check_recount(delta.recounts)
-            return self._writer.recover(delta.recounts, rows)
+            return self._writer.recover(delta.recounts, rows, lambda: partition.held)
         claim = delta.claim(partition.log, self._settings.worker_name, self._rules.version, rows.months())
-        return self._writer.write(claim, partition.tail, rows)
+        return self._writer.write(claim, partition.tail, rows, lambda: partition.held)
 
     def _holds(self, partition: Partition) -> bool:
         return self._partitions.get((partition.log.topic, partition.log.partition)) is partition
@@ -225,6 +227,7 @@ class Checkpoints:
         What was not written is counted again by the next owner.
         """
         self.ready = False
+        self._epoch += 1  # a take-over that is under way has been overtaken
         partitions = list(self._partitions.values())
         flushes = [asyncio.create_task(self._finish(p)) for p in partitions]
         done = pending = set[asyncio.Task[None]]()
@@ -247,6 +250,8 @@ class Checkpoints:
         await self._written(partition)
 
     def _drop_all(self) -> None:
+        for partition in self._partitions.values():
+            partition.held = False  # seen by its writer, which runs in a thread
         self._partitions = {}
         self.ready = False
 
@@ -260,6 +265,13 @@ class Checkpoints:
             asyncio.create_task(self._every(_PRUNE_INTERVAL_S, self._prune)),
             asyncio.create_task(self._commit_forever()),
         ]
+        for task in self._background:
+            task.add_done_callback(self._on_background_done)
+
+    def _on_background_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.error("unexpected error", exc_info=task.exception())
+            self._fatal(f"a task of the checkpoints has ended: {task.exception()!r}")
 
     async def stop(self, deadline_s: float) -> None:
         """Write what is in hand, then end the timers."""
@@ -318,11 +330,16 @@ class Checkpoints:
             except SinkError as error:
                 log.warning("old claims of %s stay for now: %s", partition.log, error)
 
-    def stalled(self, highwater: Callable[[str, int], int | None]) -> str | None:
+    @property
+    def held(self) -> set[Key]:
+        """The partitions that have been taken over, as (topic, partition)."""
+        return set(self._partitions)
+
+    def stalled(self, log_end: Callable[[str, int], int | None]) -> str | None:
         """Name a partition that has records but whose claims have not moved for `watchdog_s`; None: all move."""
         now = time.monotonic()
         for (topic, number), partition in self._partitions.items():
-            end = highwater(topic, number)
+            end = log_end(topic, number)
             if end is None or end <= partition.tail.next:
                 partition.moved_at = now
             elif now - partition.moved_at > self._settings.watchdog_s:
@@ -331,11 +348,9 @@ class Checkpoints:
                 )
         return None
 
-    def lag(self, highwater: Callable[[str, int], int | None]) -> dict[Key, int]:
+    def lag(self, log_end: Callable[[str, int], int | None]) -> dict[Key, int]:
         """Records per partition that are in the log but not yet in ClickHouse."""
-        return {
-            key: max(0, (highwater(*key) or 0) - partition.tail.next) for key, partition in self._partitions.items()
-        }
+        return {key: max(0, (log_end(*key) or 0) - partition.tail.next) for key, partition in self._partitions.items()}
 
     async def _blocking(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)

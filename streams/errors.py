@@ -2,7 +2,8 @@
 
 StreamError
 ├── LogMismatchError      the log and the claims disagree: an operator must decide
-└── UnknownRulesError     an open claim was counted by rules that this build does not know
+├── UnknownRulesError     an open claim was counted by rules that this build does not know
+└── SupersededError       the group moved on while partitions were being taken over
 """
 
 from __future__ import annotations
@@ -18,3 +19,7 @@ class LogMismatchError(StreamError):
 
 class UnknownRulesError(StreamError):
     """An open claim must be recounted by rules that this build cannot repeat."""
+
+
+class SupersededError(StreamError):
+    """The group moved on while partitions were being taken over: nothing was taken over."""

@@ -55,10 +55,10 @@ class Health(Service):  # type: ignore[misc]
 
     async def _ready(self, _: web.Request) -> web.Response:
         # A worker without partitions is a ready spare.
-        if self.app.checkpoints.ready or self.app.unassigned:
+        if self.app.settled:
             return web.Response(text="ready\n")
         return web.Response(text="no partitions taken over yet\n", status=503)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        self.app.metrics.lag(self.app.checkpoints.lag(self.app.highwater))
+        self.app.metrics.lag(self.app.checkpoints.lag(self.app.log_end))
         return web.Response(body=self.app.metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})

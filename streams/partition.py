@@ -129,6 +129,8 @@ class Partition:
         self.delta: Delta | None = None
         self.writing: asyncio.Task[None] | None = None
         self.moved_at = time.monotonic()
+        self.held = True
+        """False once the partition was dropped. Read by the thread that writes for it."""
         self.committed = -1
         """Offset last committed to Kafka, for tools that show lag."""
         self.verify: Claim | None = None

@@ -143,7 +143,11 @@ class Settings(BaseSettings):
     def writer(self) -> WriterSettings:
         """Deadlines and retention, for the writer."""
         return WriterSettings(
-            self.insert_deadline_s, self.insert_timeout_s, self.retention_minute_days, self.retention_hour_days
+            self.insert_deadline_s,
+            self.insert_timeout_s,
+            self.retention_minute_days,
+            self.retention_hour_days,
+            trust_s=self.kafka_session_timeout_s / 2,
         )
 
 

@@ -22,10 +22,12 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import OffsetAndMetadata
+from faust.tables.recovery import RebalanceAgain
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.batch import RecordBatch
+from streams.errors import SupersededError
 from streams.kafka import security_options
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 #: A fetch may unpack to many times its size; agents get it in pieces no larger than this.
 MAX_BATCH_RECORDS = 5_000
 MAX_BATCH_BYTES = 4 * 1024 * 1024
+#: Shorter than Faust's broker_request_timeout of 90 s.
+TAKEOVER_DEADLINE_S = 80.0
 _END_MAX_WAIT_MS = 1_000
 
 
@@ -147,6 +151,28 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             consumer.seek(partition, offset)
             self._epochs[partition] = epoch
 
+    async def check(self) -> dict[TP, float]:
+        """Seconds since each partition was last fetched; those with records in hand are left out.
+
+        aiokafka keeps some failures to itself until it is asked: raises KafkaError where the group refused us,
+        or where one of the tasks that fetch and coordinate has died.
+        """
+        if self._consumer is None:
+            return {}
+        return dict(await self.call_thread(self._check))
+
+    async def _check(self) -> dict[TP, float]:
+        consumer = self._ensure_consumer()
+        if consumer._closed:
+            return {}
+        consumer._coordinator.check_errors()
+        for task in (consumer._coordinator._coordination_task, consumer._fetcher._fetch_task):
+            if task.done():
+                raise KafkaError(f"aiokafka's {task.get_coro().__qualname__} has ended")
+        waiting = consumer.assignment() - consumer._fetcher._records.keys()
+        fetched = {tp: consumer.last_poll_timestamp(tp) for tp in waiting}
+        return {TP(*tp): time.time() - at / 1000 for tp, at in fetched.items() if at}
+
     async def commit_for_lag(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Commit offsets to Kafka, for tools that show lag. Best effort: nothing depends on it."""
         await self.call_thread(self._commit_for_lag, offsets)
@@ -166,8 +192,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> dict[TP, list[RecordBatch]]:
-        if not self.consumer.flow_active:
-            return {}
         fetcher = consumer._fetcher
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
@@ -179,6 +203,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         while True:
             if fetcher._subscriptions.reassignment_in_progress:
                 await fetcher._subscriptions.wait_for_assignment()
+            # Looked at here, after every wait: what is drained between a seek and the go-ahead would be dropped
+            # above, and nobody would seek back to it.
+            if not self.consumer.flow_active:
+                return {}
             drained: dict[TP, list[RecordBatch]] = {}
             for tp in list(fetcher._records):
                 if tp not in active:
@@ -234,11 +262,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             return
         generation = self.app.consumer_generation_id
         for tp, batch in self.scheduler.iterate(records):
-            # What is left behind here is fetched again: every rebalance ends in a seek.
+            # What is left behind here is fetched again: a rebalance has begun, and ends in a seek.
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             if active is None or tp in active:
-                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 yield tp, self._to_message(tp, batch)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -246,22 +273,42 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         assignment = self.assignment()
         if not assignment:
             return {}
+        starts: Mapping[TP, int]
         try:
-            begins = await self.earliest_offsets(*assignment)
-            ends = await self._thread.log_ends(assignment)
-            starts: Mapping[TP, int]
-            starts, epoch = await self.app.checkpoints.assign(
-                {TP(tp.topic, tp.partition): (begins[tp], ends[tp]) for tp in assignment}
-            )
-            await self._thread.seek_batches(starts, epoch)
-        except asyncio.CancelledError:
-            if not self.should_stop and not self.app.rebalancing:
-                self.app.fatal("the start offsets could not be read in time")
-            raise
+            # Faust gives up after broker_request_timeout without a word, and never seeks again: be faster.
+            async with asyncio.timeout(TAKEOVER_DEADLINE_S):
+                begins = await self.earliest_offsets(*assignment)
+                ends = await self._thread.log_ends(assignment)
+                starts, epoch = await self.app.checkpoints.assign(
+                    {TP(tp.topic, tp.partition): (begins[tp], ends[tp]) for tp in assignment}
+                )
+                await self._thread.seek_batches(starts, epoch)
+        except SupersededError:
+            raise RebalanceAgain from None
+        except TimeoutError:
+            self.app.fatal(f"partitions could not be taken over within {TAKEOVER_DEADLINE_S:.0f} s")
         except Exception as error:
-            self.app.fatal(f"partitions could not be taken over: {error}")
+            if not self.app.should_stop:
+                self.app.fatal(f"partitions could not be taken over: {error}")
             raise
         return starts
+
+    async def check(self) -> dict[TP, float]:
+        """See BatchConsumerThread.check."""
+        return await self._thread.check()
+
+    def log_end(self, topic: str, partition: int) -> int | None:
+        """Offset behind the last record that may be read, as of the last fetch; None while it is not known.
+
+        An open transaction holds readers back: what lies behind it is not our lag.
+        """
+        tp = TopicPartition(topic, partition)
+        consumer = self._thread._consumer
+        if consumer is None or tp not in consumer.assignment():
+            return None
+        stable: int | None = consumer.last_stable_offset(tp)
+        end: int | None = stable if stable is not None and stable >= 0 else consumer.highwater(tp)
+        return end
 
     async def commit_for_lag(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Commit offsets by (topic, partition) to Kafka, for tools that show lag."""

@@ -18,4 +18,11 @@ def run(settings: Settings) -> None:
     for name in unknown_variables(os.environ):
         log.warning("%s is not a setting; `tagpulse config` shows those there are", name)
     worker = faust.Worker(create_app(settings), loglevel=settings.log_level, quiet=True, console_port=0)
-    worker.execute_from_commandline()
+    code = 1
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(bool(end.code))
+    logging.shutdown()
+    # Threads that still try to write a delta would hold up the exit; what they write for is somebody else's now.
+    os._exit(code)

@@ -389,3 +389,47 @@ def test_the_zone_of_the_workers_machine_does_not_matter(
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_a_late_first_answer_is_not_trusted(database: Client) -> None:
+    """Somebody else used the token meanwhile, and ClickHouse lost what it had confirmed to them."""
+    claim = claim_of(FIRST)
+
+    def lose(step: str) -> None:
+        if step == "before-insert":
+            block = counts_block(FIRST, str(LOG), claim.next, claim.records, datetime.now(UTC) + timedelta(minutes=1))
+            Writer(database, KEPT)._insert("ingest", block, claim.token)
+            for table in TARGETS:
+                database.command(f"TRUNCATE TABLE {table}")
+
+    writer = Writer(database, replace(KEPT, trust_s=0.0), lose)
+    assert writer.write(claim, begun(writer), FIRST).done
+    check(database, FIRST)
+
+
+def test_nothing_is_claimed_for_a_partition_that_was_given_back(database: Client) -> None:
+    writer = Writer(database, KEPT)
+    tail = begun(writer)
+    with pytest.raises(ClaimLost, match="given back"):
+        writer.write(claim_of(FIRST), tail, FIRST, held=lambda: False)
+    assert writer.claims.last(LOG) == tail
+
+
+def test_rejects_that_are_lost_twice_are_written_again(database: Client) -> None:
+    rows = replace(rows_of(), rejects=(Reject.of(4, RejectReason.EMPTY, "", None),))
+    writer = Writer(database, KEPT)
+    claim = writer.claims.claim(claim_of(rows), begun(writer))
+    losses = 2
+
+    class Losing(Flaky):
+        def raw_insert(self, *args: Any, **kwargs: Any) -> Any:
+            nonlocal losses
+            answer = super().raw_insert(*args, **kwargs)
+            if losses:
+                losses -= 1
+                database.command("TRUNCATE TABLE rejected_events")
+            return answer
+
+    losing: Any = Losing(database, [])
+    assert Writer(losing, KEPT).recover(claim, rows).done
+    assert database.query("SELECT offset FROM rejected_events FINAL").result_rows == [(4,)]
