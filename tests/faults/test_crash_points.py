@@ -36,7 +36,7 @@ def test_a_worker_may_die_at_any_step(start_stack: StartStack, tmp_path: Path) -
     def reached() -> int:
         return sum(path.name.endswith(".reached") for path in plan.iterdir())
 
-    with stack.sender.flow(records(31, 20_000), per_second=1_500):
+    with stack.sender.flow(records(31), per_second=1_500):
         stack.wait_for(lambda: reached() >= len(deaths) - 3, "nearly every planned death")
     stack.check()
     died = {path.name.split(".")[1] for path in plan.iterdir() if path.name.endswith(".reached")}
