@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from streams.app import EXIT_FATAL
+from tests.e2e.harness import Stack
 from tests.faults import stuck_worker
 from tests.faults.conftest import StartStack
 
@@ -24,16 +25,21 @@ def test_a_worker_that_stands_still_ends(start_stack: StartStack) -> None:
         "takeover": "could not be taken over within 2 s",
         "loop": "its event loop has stood for",
     }
-    for fault, message in wanted.items():
-        environment = stack.worker_environment(fault, TAGPULSE_WATCHDOG_S="12", TAGPULSE_KAFKA_GROUP=f"stuck-{fault}")
-        ended = subprocess.run(
-            [sys.executable, str(stuck_worker.__file__), fault],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_DEADLINE_S,
-            check=False,
-        )
-        assert ended.returncode == EXIT_FATAL, f"{fault}: {ended.returncode}\n{ended.stderr[-4000:]}"
-        assert message in ended.stderr, f"{fault}: {ended.stderr[-4000:]}"
+    workers = {fault: start(stack, fault) for fault in wanted}
+    for fault, worker in workers.items():
+        with worker:
+            _, log = worker.communicate(timeout=_DEADLINE_S)
+        assert worker.returncode == EXIT_FATAL, f"{fault}: {worker.returncode}\n{log[-4000:]}"
+        assert wanted[fault] in log, f"{fault}: {log[-4000:]}"
     stack.stop()
+
+
+def start(stack: Stack, fault: str) -> subprocess.Popen[str]:
+    """A worker in a group of its own, with `fault`."""
+    return subprocess.Popen(
+        [sys.executable, str(stuck_worker.__file__), fault],
+        env=stack.worker_environment(fault, TAGPULSE_WATCHDOG_S="15", TAGPULSE_KAFKA_GROUP=f"stuck-{fault}"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
