@@ -33,7 +33,8 @@ from tagpulse.stack.process import ManagedProcess
 from tagpulse.stack.supervisor import Stack
 
 _QUICK_EVENTS, _QUICK_PREFIX = 20_000, 1_000
-_SLOWEST_PER_S, _START_S = 100, 90.0
+#: A run that is slower than this, events per second, is given up.
+_HOPELESS_PER_S, _HOPELESS_ON_A_PREFIX_PER_S, _START_S = 1_000, 50, 90.0
 _GRACE_S = 10.0
 
 
@@ -137,7 +138,8 @@ async def _run(stack: Stack, outcome: Outcome, loaded: Loaded, partitions: int, 
             log=log,
             grace_s=_GRACE_S,
         )
-        deadline_s = _START_S + loaded.events / _SLOWEST_PER_S
+        slowest = _HOPELESS_PER_S if contestant.prefix == 1 else _HOPELESS_ON_A_PREFIX_PER_S
+        deadline_s = _START_S + loaded.events / slowest
         await process.start()
         try:
             async with asyncio.timeout(deadline_s):

@@ -31,7 +31,7 @@ def main() -> None:
         return [(head + tag, moment) for tag in ("", *event["hashtags"])]
 
     # Partitions are read at their own pace: nothing may be late in the ten minutes there are.
-    clock = win.EventClock(ts_getter=lambda row: row[1], wait_for_system_duration=timedelta(hours=1))
+    clock: Any = win.EventClock(ts_getter=lambda row: row[1], wait_for_system_duration=timedelta(hours=1))
     windower = win.TumblingWindower(length=timedelta(minutes=1), align_to=EPOCH)
     counts: list[tuple[str, tuple[int, int]]] = []
     flow = Dataflow("counts")
@@ -39,7 +39,7 @@ def main() -> None:
     rows = op.flat_map("fan_out", op.input("kafka", flow, source), fan_out)
     counted = win.count_window("count", rows, clock, windower, key=lambda row: row[0])
     op.output("keep", counted.down, TestingSink(counts))
-    run_main(flow)
+    run_main(flow)  # type: ignore[no-untyped-call, unused-ignore]
     entry.end()
     entry.deliver(keyed(counts))
 

@@ -159,6 +159,9 @@ class Report:
         rates, baseline = self.rates(), self.baseline()
         base = rates[baseline].median if baseline else 1.0
         table = Table(title=f"Events per CPU second, median of {self.options['runs']} (least to greatest)")
+        if baseline:
+            titles = {outcome.contestant.name: outcome.contestant.title for outcome in self.outcomes}
+            table.caption = f"times: as much as {titles[baseline.removesuffix('+clickhouse')]}"
         for heading in ("", "events", "per CPU second", "times", "per second", "peak MB"):
             table.add_column(heading, justify="right" if heading else "left")
         for outcome in self.outcomes:
