@@ -34,7 +34,7 @@ def draw(report: Report, path: Path) -> None:
         axes.annotate(label, (rate.greatest, place), (10, 0), textcoords="offset points", va="center", fontsize=9)
     axes.set_yticks(range(len(names)), [_title(name, titles) for name in names])
     axes.set_xscale("log")
-    axes.set_xlim(least / 2, max(rates[name].greatest for name in names) * 6)
+    axes.set_xlim(least / 2, max(rates[name].greatest for name in names) * 10)
     axes.set_xlabel(f"events per CPU second (log scale), and times {_title(baseline, titles)}")
     axes.set_title(
         f"Counts per minute, country and hashtag: {report.input['events']:,} events, "
