@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from loadtest.bench import Result, run
+from loadtest.compare import main as compare
 from tagpulse.cli.render import draw
 from tagpulse.local import local_options
 from tagpulse.stack.run import run_stack
@@ -19,6 +20,7 @@ from tagpulse.stack.supervisor import Stack
 def register(cli: typer.Typer) -> None:
     """Add the command to `cli`."""
     cli.command(rich_help_panel="Measure")(bench)
+    cli.command("compare", rich_help_panel="Measure")(compare)
 
 
 def bench(
