@@ -92,8 +92,9 @@ class KernelCounter:
         if len(generation) >= _FORGETTING * MAX_STRINGS:
             return False
         raws: dict[tuple[int, bytes], None] = {}
+        view = buffer.data
         for start, length, kind in misses.reshape(-1, layout.MISS_WORDS).tolist():
-            raws[kind, buffer[start : start + length].tobytes()] = None
+            raws[kind, bytes(view[start : start + length])] = None
         self._learn_tags(generation, [raw for kind, raw in raws if kind == layout.TAG], display_forms)
         self._learn_stickers(generation, [raw for kind, raw in raws if kind == layout.STICKER])
         return True
@@ -108,7 +109,8 @@ class KernelCounter:
                 values[index] = layout.LONG_TAG if form is None else layout.EMPTY_TAG
                 continue
             forms[index] = form
-            if form not in self._shown:
+            # A normal form is shown as it is; most tags are written so.
+            if form != text and form not in self._shown:
                 display = display_form(text)
                 if display[1:] != form:
                     self.show({form: display}, display_forms)
@@ -129,7 +131,8 @@ class KernelCounter:
 
     def intern_forms(self, generation: Generation, forms: list[str]) -> Ints:
         """The numbers of normal forms of tags, new or not."""
-        return generation.forms.intern([form.encode() for form in forms], [self._groups_of(form) for form in forms])
+        groups = [self._groups_of(form) for form in forms] if self._grouped else [0] * len(forms)
+        return generation.forms.intern([form.encode() for form in forms], groups)
 
     def intern_stickers(self, generation: Generation, forms: Iterable[str]) -> Ints:
         """The numbers of normal forms of stickers, new or not."""
@@ -140,8 +143,6 @@ class KernelCounter:
         return numbers
 
     def _groups_of(self, form: str) -> int:
-        if form not in self._grouped:
-            return 0
         bits = sum(1 << bit for bit, (_, members) in enumerate(self._groups) if form in members)
         return bits - (1 << 64) if bits >> 63 else bits  # as int64
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from schemas.rejects import Reject
+from sinks.delta import VideoIds
 from streams.batch import RecordBatch
 from streams.decoding import Decoded
 from streams.kernel import layout
@@ -179,9 +180,15 @@ class KernelCounts:
                 self._table.copy(), sizes, forms, self._video_keys[:number].copy(), self._videos, number, ends, flat,
                 self._counter.words,
             )  # fmt: skip
-            videos = (ends, flat)
+            videos = VideoIds(ends, flat)
         return KernelRows.of(
-            self.event_type, self._cell_keys[: len(sizes)], sizes, forms, events, videos, self.rejects, self._generation
+            self.event_type,
+            self._cell_keys[: len(sizes)],
+            sizes,
+            (forms, events),
+            videos,
+            self.rejects,
+            self._generation,
         )
 
 

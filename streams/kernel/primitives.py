@@ -27,14 +27,14 @@ _QUOTE, _BACKSLASH, _SPACE, _ASCII_END = 0x22, 0x5C, 0x20, 0x80
 
 @inner
 def _plain_byte_at(buf: Any, i: int) -> Any:
-    return i64(buf[i])
+    return i64(buf[u64(i)])  # as uint64, a negative index is no index from the end
 
 
 @inner
 def _plain_word_at(buf: Any, i: int) -> Any:
     word = u64(0)
     for k in range(7, -1, -1):
-        word = (word << _BYTE_BITS) | u64(buf[i + k])
+        word = (word << _BYTE_BITS) | u64(buf[u64(i + k)])
     return word
 
 
@@ -42,7 +42,7 @@ def _plain_word_at(buf: Any, i: int) -> Any:
 def _plain_special_bits(buf: Any, i: int) -> Any:
     bits = u64(0)
     for k in range(STRIDE):
-        byte = buf[i + k]
+        byte = buf[u64(i + k)]
         if byte == _QUOTE or byte == _BACKSLASH or byte < _SPACE:
             bits |= _ONE << u64(k)
     return bits
@@ -52,7 +52,7 @@ def _plain_special_bits(buf: Any, i: int) -> Any:
 def _plain_high_bits(buf: Any, i: int) -> Any:
     bits = u64(0)
     for k in range(STRIDE):
-        if buf[i + k] >= _ASCII_END:
+        if buf[u64(i + k)] >= _ASCII_END:
             bits |= _ONE << u64(k)
     return bits
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas.rejects import Reject
 from schemas.topics import EventType
-from sinks.delta import RECEIPT, DeltaRows, VideoIds, _add_rejects, _codes, receipt_window
+from sinks.delta import RECEIPT, DeltaRows, VideoIds, _add_rejects, receipt_window
 from sinks.native import Block, varint
 from streams.kernel.compiled import functions
 from streams.kernel.interned import Generation, Interner, Words
@@ -29,7 +31,7 @@ def _country(code: int) -> str:
 class ArenaBlock(Block):
     """A block that also takes strings which are numbers of an interner."""
 
-    def interned(self, name: str, numbers: Ints, names: Interner, others: list[str]) -> None:
+    def interned(self, name: str, numbers: Ints, names: Interner, others: Sequence[str]) -> None:
         """A String column: the strings with these numbers, then others."""
         if len(numbers) + len(others) != self.rows:
             raise ValueError(f"column {name} has {len(numbers) + len(others)} values, the block {self.rows}")
@@ -40,14 +42,40 @@ class ArenaBlock(Block):
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """A column of few distinct strings: row i holds keys[codes[i]]. The keys come in the order of the rows."""
+
+    keys: list[str]
+    codes: Ints
+
+    @classmethod
+    def of(cls, distinct: Sequence[str], places: Ints, firsts: Ints) -> Texts:
+        """From what `np.unique` gives: distinct values, their places in the rows, and the first row of each."""
+        order = np.argsort(firsts)
+        ranks = np.empty_like(order)
+        ranks[order] = np.arange(len(order))
+        return cls([distinct[at] for at in order.tolist()], ranks[places])
+
+    def repeated(self, sizes: Ints, blanks: int) -> tuple[list[str], Ints]:
+        """Keys and codes where each row comes as often as `sizes` says, then `blanks` times ""."""
+        keys = self.keys if "" in self.keys or not blanks else [*self.keys, ""]
+        blank = keys.index("") if blanks else 0
+        return keys, np.concatenate([np.repeat(self.codes, sizes), np.full(blanks, blank)])
+
+    def list(self) -> list[str]:
+        """The strings, row by row."""
+        return [self.keys[code] for code in self.codes.tolist()]
+
+
+@dataclass(frozen=True, slots=True)
 class KernelRows:
-    """Stands where `DeltaRows` stands; `delta_rows` makes one. Cells come in the order of their first record."""
+    """Stands where `DeltaRows` stands; `delta_rows` makes one. Cells come in the order in which they were met."""
 
     event_type: str
-    cell_minutes: list[int]
-    cell_countries: list[str]
-    cell_stickers: list[str]
-    cell_sizes: list[int]
+    cell_minutes: Ints
+    cell_countries: Texts
+    cell_stickers: Texts
+    cell_sizes: Ints
     forms: Ints
     """Number of the hashtag of each row, in `names`."""
     events: Words
@@ -57,25 +85,26 @@ class KernelRows:
 
     @classmethod
     def of(
-        cls, event_type: EventType, cell_keys: Words, cell_sizes: Ints, forms: Ints, events: Words,
-        videos: tuple[Words, Words] | None, rejects: list[Reject], generation: Generation,
-    ) -> KernelRows:  # fmt: skip
-        """Rows from what the compiled code laid out."""
-        minutes = cell_keys >> np.uint64(COUNTRY_BITS + STICKER_BITS)
-        countries = cell_keys & np.uint64((1 << COUNTRY_BITS) - 1)
-        stickers = (cell_keys >> np.uint64(COUNTRY_BITS)) & np.uint64((1 << STICKER_BITS) - 1)
-        known = {code: _country(code) for code in np.unique(countries).tolist()}
-        numbers, places = np.unique(stickers.astype(np.int64), return_inverse=True)
-        names = generation.sticker_forms.texts(numbers)
+        cls,
+        event_type: EventType,
+        cell_keys: Words,
+        cell_sizes: Ints,
+        rows: tuple[Ints, Words],
+        video_ids: VideoIds | None,
+        rejects: list[Reject],
+        generation: Generation,
+    ) -> KernelRows:
+        """Rows (form and events of each) from what the compiled code laid out."""
+        countries, *places = _unique(cell_keys & np.uint64((1 << COUNTRY_BITS) - 1))
+        stickers, *others = _unique((cell_keys >> np.uint64(COUNTRY_BITS)) & np.uint64((1 << STICKER_BITS) - 1))
         return cls(
             event_type.value,
-            minutes.tolist(),
-            [known[code] for code in countries.tolist()],
-            [names[place] for place in places.tolist()],
-            cell_sizes.tolist(),
-            forms,
-            events,
-            None if videos is None else VideoIds(*videos),
+            (cell_keys >> np.uint64(COUNTRY_BITS + STICKER_BITS)).astype(np.int64),
+            Texts.of([_country(code) for code in countries.tolist()], *places),
+            Texts.of(generation.sticker_forms.texts(stickers), *others),
+            cell_sizes,
+            *rows,
+            video_ids,
             rejects,
             generation.forms,
         )
@@ -84,15 +113,11 @@ class KernelRows:
         """Rows, rejects included."""
         return len(self.forms) + len(self.rejects)
 
-    def _without_rows(self) -> DeltaRows:
-        return DeltaRows(
-            self.event_type, self.cell_minutes, self.cell_countries, self.cell_stickers, self.cell_sizes, [], [],
-            None, self.rejects,
-        )  # fmt: skip
-
     def months(self) -> tuple[int, ...]:
         """Months (YYYYMM, UTC) in which there are counts, ascending."""
-        return self._without_rows().months()
+        # Distinct days first: a delta of a backlog may have a cell for each of its records.
+        minutes = (np.unique(self.cell_minutes // 1440) * 1440).tolist()
+        return DeltaRows(self.event_type, minutes, [], [], [], [], []).months()
 
     def of_month(self, month: int) -> DeltaRows:
         """The counts (not the rejects) of one month. Only repairs need it."""
@@ -106,14 +131,12 @@ class KernelRows:
         block = ArenaBlock(n_counts + extra)
         kinds = np.repeat(np.arange(3, dtype="u1"), [n_counts, n_receipts, n_rejects])
         block.numbers("kind", "UInt8", kinds)
-        sizes = np.array([*self.cell_sizes, *[1] * extra], "i8")
-        minutes = np.array(self.cell_minutes, "<u4") * np.uint32(60)
-        receipt_windows = np.array([*map(receipt_window, receipts), *[0] * n_rejects], "<u4")
-        block.numbers("window_start", "DateTime('UTC')", np.repeat(np.concatenate([minutes, receipt_windows]), sizes))
+        windows = np.array([*map(receipt_window, receipts), *[0] * n_rejects], "<u4")
+        minutes = np.repeat((self.cell_minutes * 60).astype("<u4"), self.cell_sizes)
+        block.numbers("window_start", "DateTime('UTC')", np.concatenate([minutes, windows]))
         block.low_cardinality("event_type", [self.event_type, RECEIPT, ""], kinds)
-        for name, values in (("country", self.cell_countries), ("sticker", self.cell_stickers)):
-            keys, codes = _codes([*values, *[""] * extra])
-            block.low_cardinality(name, keys, np.repeat(codes, sizes))
+        block.low_cardinality("country", *self.cell_countries.repeated(self.cell_sizes, extra))
+        block.low_cardinality("sticker", *self.cell_stickers.repeated(self.cell_sizes, extra))
         block.interned("hashtag", self.forms, self.names, [*[log] * n_receipts, *[""] * n_rejects])
         others = np.array([*[records] * n_receipts, *[0] * n_rejects], "<u8")
         block.numbers("events", "UInt64", np.concatenate([self.events.astype("<u8"), others]))
@@ -130,16 +153,22 @@ class KernelRows:
 
     def delta_rows(self) -> DeltaRows:
         """The same rows with their strings."""
-        numbers, places = np.unique(self.forms, return_inverse=True)
+        numbers, places, _ = _unique(self.forms)
         names = self.names.texts(numbers)
         return DeltaRows(
             self.event_type,
-            self.cell_minutes,
-            self.cell_countries,
-            self.cell_stickers,
-            self.cell_sizes,
+            self.cell_minutes.tolist(),
+            self.cell_countries.list(),
+            self.cell_stickers.list(),
+            self.cell_sizes.tolist(),
             [names[place] for place in places.tolist()],
             self.events.tolist(),
             self.video_ids,
             self.rejects,
         )
+
+
+def _unique(values: npt.NDArray[np.integer]) -> tuple[Ints, Ints, Ints]:
+    """Distinct values; the place of each row's value among them; the first row of each value."""
+    distinct, firsts, places = np.unique(values.astype(np.int64), return_index=True, return_inverse=True)
+    return distinct, places, firsts
