@@ -164,11 +164,23 @@ def _refuse_while_claims_are_open(client: Client) -> None:
         )
 
 
+def shipped_views() -> dict[str, str]:
+    """The views of this build: name -> SQL, with what they have in common filled in."""
+    folder = files("sinks").joinpath("views")
+    common = "\n".join(
+        line for line in folder.joinpath("_engagement.sql").read_text().splitlines() if not line.startswith("--")
+    )
+    names = sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if not entry.name.startswith("_"))
+    return {
+        check_identifier(name): folder.joinpath(f"{name}.sql").read_text().replace("{engagement}", common)
+        for name in names
+    }
+
+
 def _apply_views(client: Client, database: str) -> Iterator[str]:
     # Views hold no data, so they are replaced whenever their text changes, without a number.
-    for entry in sorted(files("sinks").joinpath("views").iterdir(), key=lambda e: e.name):
-        name = check_identifier(entry.name.removesuffix(".sql"))
-        sql = entry.read_text().replace("{database}", database)
+    for name, text in shipped_views().items():
+        sql = text.replace("{database}", database)
         checksum = hashlib.sha256(sql.encode()).hexdigest()
         current = client.query(
             "SELECT comment FROM system.tables WHERE database = {d:String} AND name = {n:String}",

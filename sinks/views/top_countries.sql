@@ -10,17 +10,7 @@ SELECT
 FROM
 (
     SELECT country, sum(events) AS events, uniqCombined64Merge(14)(videos) AS videos
-    FROM
-    (
-        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_minute
-        WHERE {grain:String} = 'minute'
-        UNION ALL
-        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_hour
-        WHERE {grain:String} = 'hour'
-        UNION ALL
-        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_day
-        WHERE {grain:String} = 'day'
-    )
+    FROM {engagement}
     WHERE event_type = {event:String}
       AND hashtag = {hashtag:String}
       AND ({sticker:String} = '' OR sticker = {sticker:String})

@@ -13,17 +13,7 @@ FROM hashtag_names AS names
 RIGHT ANY JOIN
 (
     SELECT hashtag, sum(events) AS events, uniqCombined64Merge(14)(videos) AS videos
-    FROM
-    (
-        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_minute
-        WHERE {grain:String} = 'minute'
-        UNION ALL
-        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_hour
-        WHERE {grain:String} = 'hour'
-        UNION ALL
-        SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_day
-        WHERE {grain:String} = 'day'
-    )
+    FROM {engagement}
     WHERE event_type = {event:String}
       AND hashtag != '' AND NOT startsWith(hashtag, '@')
       AND ({country:String} = '' OR country = {country:String})

@@ -6,17 +6,7 @@ SELECT
     event_type,
     sum(events) AS events,
     uniqCombined64Merge(14)(videos) AS videos
-FROM
-(
-    SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_minute
-    WHERE {grain:String} = 'minute'
-    UNION ALL
-    SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_hour
-    WHERE {grain:String} = 'hour'
-    UNION ALL
-    SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_day
-    WHERE {grain:String} = 'day'
-)
+FROM {engagement}
 WHERE event_type IN ('video_creation', 'sticker_use', 'video_view')
   AND hashtag = {hashtag:String}
   AND ({country:String} = '' OR country = {country:String})
