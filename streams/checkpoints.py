@@ -22,7 +22,7 @@ from sinks.errors import SinkError
 from sinks.names import Names
 from sinks.writer import Writer
 from streams.batch import RecordBatch
-from streams.decoding import Decoder
+from streams.decoding import Decoder, Forms
 from streams.errors import StreamError, SupersededError, UnknownRulesError
 from streams.metrics import Metrics
 from streams.partition import Delta, Limits, Partition
@@ -76,7 +76,8 @@ class Checkpoints:
         self._metrics = metrics
         self._clock = clock
         self._rules = settings.rules()
-        self._decoders = {topic: Decoder(kind, self._rules) for topic, kind in event_types.items()}
+        forms = Forms(self._rules.max_tag_bytes)
+        self._decoders = {topic: Decoder(kind, self._rules, forms) for topic, kind in event_types.items()}
         self._partitions: dict[Key, Partition] = {}
         self._epoch = 0
         self._limits = Limits.of(settings, 1)

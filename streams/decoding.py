@@ -51,9 +51,12 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes batches of one topic. Keeps caches of bounded size, so it is for one thread."""
+    """Decodes batches of one topic. Keeps caches of bounded size, so it is for one thread.
 
-    def __init__(self, event_type: EventType, rules: Rules) -> None:
+    Decoders of one thread and the same `max_tag_bytes` may share `forms`: the topics carry the same hashtags.
+    """
+
+    def __init__(self, event_type: EventType, rules: Rules, forms: Forms | None = None) -> None:
         self._event_type = event_type
         self._rules = rules
         self._decode = msgspec.json.Decoder(_STRUCTS[event_type]).decode
@@ -61,7 +64,7 @@ class Decoder:
         self._tails = _Tails()
         self._countries = _Countries()
         self._stickers = _Stickers(rules.max_tag_bytes)
-        self._forms = _Forms(rules.max_tag_bytes)
+        self._forms = Forms(rules.max_tag_bytes) if forms is None else forms
         self._groups = {f"@{name}": frozenset(rules.tag_groups[name]) for name in sorted(rules.tag_groups)}
         self._grouped = frozenset[str]().union(*self._groups.values())
 
@@ -190,7 +193,7 @@ def _check_size(value: bytes | None, max_bytes: int) -> None:
 
 _MAX_SECONDS = 1 << 16
 _MAX_TAILS = 1 << 12
-_MAX_FORMS = 1 << 17
+_MAX_FORMS = 1 << 18
 _MAX_CACHED_CHARACTERS = 64
 
 
@@ -251,7 +254,7 @@ class _Stickers(dict[str, str]):
         return form
 
 
-class _Forms(dict[str, str]):
+class Forms(dict[str, str]):
     """A hashtag as written -> its normal form, or "" where it is dropped, which is counted each time."""
 
     def __init__(self, max_bytes: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 from schemas.topics import EventType
 from streams import decoding
 from streams.batch import RecordBatch
-from streams.decoding import Decoded, Decoder
+from streams.decoding import Decoded, Decoder, Forms
 from streams.judge import MAX_COUNT, MAX_DEPTH, MAX_VIDEO_ID
 from streams.rules import Rules
 
@@ -206,3 +206,17 @@ def test_the_usual_record_needs_no_judge(monkeypatch: pytest.MonkeyPatch) -> Non
             for ascii_only in (True, False):
                 value = json.dumps(usual | {"ts": ts}, ensure_ascii=ascii_only).encode()
                 assert len(decode(value, event_type=kind)) == 1
+
+
+def test_decoders_may_share_their_forms() -> None:
+    """The second decoder finds what the first has normalised, and each reports its own drops."""
+    rules = Rules()
+    forms = Forms(rules.max_tag_bytes)
+    record = b'{"ts":"2026-05-01T12:00:00Z","video_id":"1","hashtags":["#LOVE","love",""]}'
+    batch = RecordBatch("t", 0, 1, 0, 1, [0], [record])
+    first = Decoder(EventType.VIDEO_VIEW, rules, forms).decode(batch, 2e9)
+    second = Decoder(EventType.VIDEO_CREATION, rules, forms).decode(batch, 2e9)
+    assert first.tags == second.tags == [("love",)]
+    assert first.dropped_tags == second.dropped_tags == {"empty": 1}
+    assert (first.display_forms, second.display_forms) == ({"love": "#LOVE"}, {})
+    assert forms["#LOVE"] == "love"
