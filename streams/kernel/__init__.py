@@ -3,6 +3,8 @@
     counter = KernelCounter(EventType.VIDEO_VIEW, rules)      # one per topic and rules; raises KernelUnavailable
     counts = counter.begin()                                  # one per delta
     outcome = counts.add_records(Records.parse(section, n, base_offset), clock_s)
+    for records in log.read(fetch, position, aborted).parts:  # or all batches of a fetch at once
+        outcome = counts.add_records(records, clock_s)
     counts.rows().block(log, next_offset, counts.records, expires)
 
 `streams.judge` says what a record means, here too: the compiled code counts what it is sure of and hands every other
