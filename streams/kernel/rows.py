@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from schemas.rejects import Reject
 from schemas.topics import EventType
-from sinks.delta import RECEIPT, DeltaRows, VideoIds, _add_rejects, receipt_window
+from sinks.delta import RECEIPT, DeltaRows, VideoIds, receipt_window
 from sinks.native import Block, varint
 from streams.kernel.compiled import functions
 from streams.kernel.interned import Generation, Interner, Words
@@ -30,6 +30,18 @@ def _country(code: int) -> str:
 
 class ArenaBlock(Block):
     """A block that also takes strings which are numbers of an interner."""
+
+    def last(self, name: str, values: Sequence[str | bytes]) -> None:
+        """A String column that is empty but for the last rows."""
+        raws = [value.encode() if isinstance(value, str) else value for value in values]
+        # An empty string is its length, a byte of 0.
+        self._add(name, "String", bytes(self.rows - len(raws)), *(varint(len(raw)) + raw for raw in raws))
+
+    def last_numbers(self, name: str, values: Sequence[int]) -> None:
+        """An UInt64 column that is 0 but for the last rows."""
+        column = np.zeros(self.rows, "<u8")
+        column[self.rows - len(values) :] = values
+        self.numbers(name, "UInt64", column)
 
     def interned(self, name: str, numbers: Ints, names: Interner, others: Sequence[str]) -> None:
         """A String column: the strings with these numbers, then others."""
@@ -148,8 +160,20 @@ class KernelRows:
         block.numbers("landed", "UInt64", landed)
         block.constant("expires", "DateTime64(3, 'UTC')", "<i8", round(expires.timestamp() * 1000))
         if self.rejects:
-            _add_rejects(block, self.rejects, log, n_counts + n_receipts)
+            self._add_rejects(block, log)
         return block
+
+    def _add_rejects(self, block: ArenaBlock, log: str) -> None:
+        topic, incarnation, partition = log.rsplit("/", 2)
+        block.last("topic", [topic] * len(self.rejects))
+        block.constant("incarnation", "UInt32", "<u4", int(incarnation))
+        block.constant("partition", "UInt32", "<u4", int(partition))
+        block.last_numbers("offset", [reject.offset for reject in self.rejects])
+        block.last("reason", [reject.reason.value for reject in self.rejects])
+        block.last("field", [reject.field for reject in self.rejects])
+        block.last("raw", [reject.raw for reject in self.rejects])
+        block.last_numbers("length", [reject.length for reject in self.rejects])
+        block.last("sha256", [reject.sha256 for reject in self.rejects])
 
     def delta_rows(self) -> DeltaRows:
         """The same rows with their strings."""
