@@ -159,10 +159,13 @@ async def test_only_the_main_thread_may_start(make: Make) -> None:
 
 
 PARENT = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
 from pathlib import Path
 from tagpulse.stack.logfile import LogFile
 from tagpulse.stack.process import ManagedProcess
+
+# A shell starts what it puts into the background with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def main():
     script = "trap '' TERM INT HUP; echo deaf; while :; do sleep 0.05; done"
