@@ -38,7 +38,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
     event_type: ClassVar[EventType]
 
     ts: datetime
-    """When it happened; must know its time zone. Sent as UTC."""
+    """When it happened; must know its time zone. Kept and sent as UTC."""
     video_id: int
     """0 to 2^64-1; a string on the wire, where JSON parsers would round it."""
     country: str = UNKNOWN_COUNTRY
@@ -50,7 +50,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _check_event_id(self.event_id)
-        _check_ts(self.ts)
+        msgspec.structs.force_setattr(self, "ts", _utc(self.ts))
         _check_integer("video_id", self.video_id, 0, MAX_VIDEO_ID)
         msgspec.structs.force_setattr(self, "country", _country(self.country))
         msgspec.structs.force_setattr(self, "hashtags", _hashtags(self.hashtags))
@@ -64,7 +64,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
             "schema": SCHEMA_VERSION,
             "type": self.event_type.value,
             "event_id": self.event_id,
-            "ts": self.ts.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "ts": self.ts.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "video_id": str(self.video_id),
             "country": self.country,
             "hashtags": self.hashtags,
@@ -161,13 +161,13 @@ def _check_event_id(value: object) -> None:
         raise InvalidEventError("event_id", f"is {value!r}", remedy)
 
 
-def _check_ts(value: object) -> None:
+def _utc(value: object) -> datetime:
     if not isinstance(value, datetime):
         raise InvalidEventError("ts", "is not a datetime", "Use datetime.now(UTC).")
     if value.utcoffset() is None:
         raise InvalidEventError("ts", "has no time zone", "Use an aware datetime: datetime.now(UTC).")
     try:
-        value.astimezone(UTC)
+        return value.astimezone(UTC)
     except OverflowError:
         raise InvalidEventError("ts", "has no UTC equivalent", "Use a year from 1 to 9999 in UTC.") from None
 

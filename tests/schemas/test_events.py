@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import jsonschema
 import orjson
@@ -108,6 +109,14 @@ def test_from_dict_is_closed_and_strict(changes: dict[str, Any], field: str) -> 
 def test_from_dict_names_what_is_missing(field: str) -> None:
     with pytest.raises(InvalidEventError, match=field):
         event_from_dict({key: value for key, value in WIRE.items() if key != field})
+
+
+def test_a_time_that_no_clock_shows_is_kept_as_utc() -> None:
+    """Two o'clock is left out that night; Python compares such times with no other zone."""
+    skipped = datetime(2016, 3, 13, 2, 0, tzinfo=ZoneInfo("America/Adak"))
+    event = VideoView(ts=skipped, video_id=0)
+    assert event.ts.isoformat() == "2016-03-13T12:00:00+00:00"
+    assert event_from_dict(orjson.loads(event.to_json())) == event
 
 
 @given(
