@@ -21,6 +21,7 @@ from rich.progress import Progress
 
 from loadtest.events import Event, Workload, encode
 from schemas.topics import EventType, topic_for
+from sinks.claims import Claims
 from sinks.client import connect
 from tagpulse.demo.truth import compute
 from tagpulse.demo.verdict import Verdict, judge
@@ -105,7 +106,7 @@ async def _drain(
             await asyncio.sleep(0.05)
             if begun is None and len(client.query("SELECT 1 FROM claims LIMIT 1").result_rows):
                 begun = (time.monotonic(), _cpu(worker), _cpu(clickhouse))
-            before, counted = counted, await asyncio.to_thread(_counted, client)
+            before, counted = counted, await asyncio.to_thread(Claims(client).counted)
             peak = max(peak, worker.memory_info().rss)
             bar.update(task, completed=counted)
             moved = time.monotonic() if counted != before else moved
@@ -118,7 +119,3 @@ async def _drain(
 def _cpu(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def _counted(client: Client) -> int:
-    return int(client.query("SELECT sum(records) FROM claims WHERE done").result_rows[0][0])

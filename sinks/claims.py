@@ -107,6 +107,10 @@ class Claims:
         """ClickHouse's clock (aware, UTC, milliseconds)."""
         return _utc(self._value("SELECT now64(3, 'UTC')"))
 
+    def counted(self) -> int:
+        """Records of all finished claims, rejects included."""
+        return int(self._value("SELECT sum(records) FROM claims WHERE done"))
+
     def last(self, log: Log) -> Claim | None:
         """The end of the chain, done or not; None where there is none."""
         rows = self._rows(

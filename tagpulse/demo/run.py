@@ -14,6 +14,7 @@ from schemas.events import event_from_dict
 from schemas.producer import EventProducer
 from schemas.topics import EventType
 from sinks.analytics import FOREVER, Analytics, Grain, Period
+from sinks.claims import Claims
 from sinks.client import connect
 from tagpulse.cli.render import draw
 from tagpulse.demo import sample
@@ -47,7 +48,7 @@ async def run(stack: Stack, console: Console) -> bool:
             if replay.done():
                 replay.result()
             now, before = asyncio.get_running_loop().time(), counted
-            counted = await asyncio.to_thread(_counted, writer)
+            counted = await asyncio.to_thread(Claims(writer).counted)
             bar.update(counting, completed=counted)
             moved = now if counted != before else moved
             if now - moved > _STALL_S:
@@ -69,10 +70,6 @@ async def _replay(kafka: str, events: list[dict[str, Any]], bar: Progress, task:
                 bar.update(task, completed=number)
         await producer.flush()
     bar.update(task, completed=len(events))
-
-
-def _counted(client: Client) -> int:
-    return int(client.query("SELECT sum(records) FROM claims WHERE done").result_rows[0][0])
 
 
 def _show(ask: Analytics, client: Client, console: Console) -> None:

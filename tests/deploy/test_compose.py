@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 import yaml
+
+from tagpulse.cli import cli
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = (REPOSITORY / "docker-compose.yml").read_text()
@@ -128,13 +130,9 @@ def test_kafka_listeners_agree(services: dict[str, Any]) -> None:
     assert f"kafka-data:{env['KAFKA_LOG_DIRS']}" in services["kafka"]["volumes"]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tagpulse.cli") is None, reason="there is no command line yet")
 @pytest.mark.parametrize("name", OURS)
 def test_every_command_is_one_of_the_command_line(services: dict[str, Any], name: str) -> None:
-    import typer.main
-
-    cli = importlib.import_module("tagpulse.cli")
-    command = typer.main.get_command(cli.cli)
+    command: Any = typer.main.get_command(cli)
     arguments = list(services[name]["command"])
     context = command.make_context("tagpulse", list(arguments), resilient_parsing=True)
     while hasattr(command, "resolve_command"):
