@@ -24,7 +24,8 @@ from sinks.delta import counts_block
 from streams.batch import RecordBatch
 from streams.counting import Counts, counts_for
 from streams.decoding import Decoder
-from streams.kernel import KernelCounter, KernelCounts, Records
+from streams.kernel import KernelCounter, KernelCounts
+from streams.records import Records
 from streams.rules import Rules
 from tagpulse.demo import sample
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,28 @@ class VideoIds(NamedTuple):
         parts = [self.flat[int(begins[row]) : int(self.ends[row])] for row in rows]
         lengths = np.array([len(part) for part in parts], "u8")
         return VideoIds(np.cumsum(lengths).astype("u8"), np.concatenate([np.empty(0, "u8"), *parts]))
+
+
+class Rows(Protocol):
+    """The rows of a delta: counts of one event type, and rejects."""
+
+    @property
+    def rejects(self) -> Sequence[Reject]: ...
+
+    def __len__(self) -> int:
+        """Rows, rejects included."""
+
+    def months(self) -> tuple[int, ...]:
+        """Months (YYYYMM, UTC) in which there are counts, ascending."""
+
+    def of_month(self, month: int) -> Rows:
+        """The counts (not the rejects) of one month."""
+
+    def block(self, log: str, next_offset: int, records: int, expires: datetime) -> Block:
+        """All rows in one block for the table `ingest`: counts, one receipt a month, rejects.
+
+        `log` is topic/incarnation/partition, `next_offset` the claim's `next`, `records` what it covers.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,10 @@ class DeltaRows:
             [self.events[r] for r in rows],
             None if self.video_ids is None else self.video_ids.of(rows),
         )
+
+    def block(self, log: str, next_offset: int, records: int, expires: datetime) -> Block:
+        """All rows in one block, see Rows."""
+        return counts_block(self, log, next_offset, records, expires)
 
 
 def month_begin(month: int) -> datetime:

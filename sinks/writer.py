@@ -15,7 +15,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from sinks.claims import Claim, Claims, Log
 from sinks.client import first_line
-from sinks.delta import RECEIPT, DeltaRows, counts_block, month_begin, next_month, rejects_block
+from sinks.delta import RECEIPT, Rows, month_begin, next_month, rejects_block
 from sinks.errors import ClaimLost, DeltaExpired, NotLanded
 from sinks.native import Block
 
@@ -94,7 +94,7 @@ class Writer:
     def _patiently(self, what: str, action: Callable[[], T]) -> T:
         return _Attempts(self._settings.takeover_deadline_s).success(what, action)
 
-    def write(self, claim: Claim, tail: Claim, rows: DeltaRows, held: Callable[[], bool] = lambda: True) -> Claim:
+    def write(self, claim: Claim, tail: Claim, rows: Rows, held: Callable[[], bool] = lambda: True) -> Claim:
         """Claim, insert, done: the whole way of a fresh delta. Returns the claim as done.
 
         `held` says whether the partition is still ours; attempts end when it is not. Raises ClaimLost,
@@ -115,7 +115,7 @@ class Writer:
             self._repair(claim, rows, until)
         return self._done(claim, until)
 
-    def recover(self, claim: Claim, rows: DeltaRows, held: Callable[[], bool] = lambda: True) -> Claim:
+    def recover(self, claim: Claim, rows: Rows, held: Callable[[], bool] = lambda: True) -> Claim:
         """Finish an open claim that was counted again from its records. Returns it as done.
 
         Whatever a former owner got to land stays and is not doubled. Raises ClaimLost, DeltaExpired or NotLanded.
@@ -156,25 +156,25 @@ class Writer:
         self._at("done")
         return finished
 
-    def _insert_counts(self, claim: Claim, rows: DeltaRows, expires: datetime, until: _Attempts) -> None:
+    def _insert_counts(self, claim: Claim, rows: Rows, expires: datetime, until: _Attempts) -> None:
         """Insert everything by the claim's token until ClickHouse answers ok."""
         if not len(rows):
             return
-        block = counts_block(rows, str(claim.log), claim.next, claim.records, expires)
+        block = rows.block(str(claim.log), claim.next, claim.records, expires)
         if block.rows > MAX_BLOCK_ROWS:
             raise NotLanded(f"a delta of {block.rows} rows is more than one block: lower max_delta_rows")
         self._at("before-insert")
         until.success("insert", lambda: self._insert("ingest", block, claim.token))
         self._at("inserted")
 
-    def _all_landed(self, claim: Claim, rows: DeltaRows, until: _Attempts) -> bool:
+    def _all_landed(self, claim: Claim, rows: Rows, until: _Attempts) -> bool:
         parts = [(table, month) for table in TARGETS for month in self._months_within_ttl(table, rows.months())]
         return all(
             until.success("receipt", lambda t=table, m=month: self._landed(t, m, claim))  # type: ignore[misc]
             for table, month in parts
         ) and until.success("rejects", lambda: self._rejects_landed(claim, rows))
 
-    def _repair(self, claim: Claim, rows: DeltaRows, until: _Attempts) -> None:
+    def _repair(self, claim: Claim, rows: Rows, until: _Attempts) -> None:
         """Bring what is missing to land, table by table and month by month.
 
         ClickHouse keeps a token a moment before it keeps the rows. Killed in between, it answers "seen" to every
@@ -188,7 +188,7 @@ class Writer:
             block = rejects_block(rows.rejects, str(claim.log))
             until.success("rejects", lambda b=block: self._insert("rejected_events", b, ""))  # type: ignore[misc]
 
-    def _repair_month(self, table: str, month: int, claim: Claim, rows: DeltaRows, until: _Attempts) -> None:
+    def _repair_month(self, table: str, month: int, claim: Claim, rows: Rows, until: _Attempts) -> None:
         """Insert the rows of `month` into `table` alone until their receipt is there."""
         for attempt in range(_MAX_REPAIRS):
             # The clock before the receipt: whoever falls asleep behind it wakes up with rows that have expired.
@@ -197,7 +197,7 @@ class Writer:
                 return
             log.warning("%s: rows of %s in %d have not landed: repairing", claim.token, table, month)
             expires = now + timedelta(seconds=self._settings.insert_deadline_s)
-            block = counts_block(rows.of_month(month), str(claim.log), claim.next, claim.records, expires)
+            block = rows.of_month(month).block(str(claim.log), claim.next, claim.records, expires)
             # Whoever repairs goes through the same tokens in the same order, so two repairers land one. Each
             # attempt that is answered uses up its token: nobody can land the rows by it later.
             token = f"{claim.token}/repair/{month}/{attempt}"
@@ -249,7 +249,7 @@ class Writer:
         ).result_rows
         return int(rows[0][0]) >= claim.next
 
-    def _rejects_landed(self, claim: Claim, rows: DeltaRows) -> bool:
+    def _rejects_landed(self, claim: Claim, rows: Rows) -> bool:
         found = self.client.query(
             "SELECT uniqExact(offset) FROM rejected_events WHERE topic = {topic:String}"
             " AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32}"

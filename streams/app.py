@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
 from faust.app.base import BootStrategy
@@ -20,7 +20,9 @@ from sinks.errors import ConnectError, SinkError
 from sinks.migrations import require_current
 from sinks.writer import Writer
 from streams.checkpoints import Checkpoints
+from streams.counters import TopicCounter, counters
 from streams.health import Health
+from streams.kernel import KernelUnavailable
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.watchdog import Watchdog
@@ -51,10 +53,13 @@ class PulseApp(faust.App):  # type: ignore[misc]
         """Connect to ClickHouse before the first partition can be assigned."""
         await super().on_first_start()
         self.metrics = Metrics()
+        event_types = {topic.name: topic.event_type for topic in TOPICS}
         self.checkpoints = Checkpoints(
             self.settings,
             await self._writer(),
-            {t.name: t.event_type for t in TOPICS},
+            event_types,
+            await self._counters(event_types),
+            self.log_end,
             self._commit,
             self.fatal,
             self.metrics,
@@ -63,6 +68,12 @@ class PulseApp(faust.App):  # type: ignore[misc]
         self._watchdog = Watchdog(self, EXIT_FATAL)
         self._watchdog.start()
         self.on_partitions_revoked.connect(self._release, weak=False)
+
+    async def _counters(self, event_types: Mapping[str, EventType]) -> Mapping[str, TopicCounter]:
+        try:
+            return await asyncio.to_thread(counters, event_types, self.settings.rules(), self.settings.kernel)
+        except KernelUnavailable as error:
+            self.fatal(str(error))
 
     async def _writer(self) -> Writer:
         settings, loop = self.settings, asyncio.get_running_loop()
@@ -123,7 +134,7 @@ class PulseApp(faust.App):  # type: ignore[misc]
         """Whether the worker is a member of its group and has taken over what it was given, if anything."""
         return not self.rebalancing and (self.checkpoints.ready or bool(self.unassigned))
 
-    def fatal(self, message: str) -> None:
+    def fatal(self, message: str) -> NoReturn:
         """End the process now. Nothing is lost: what has no finished claim is counted by the next owner."""
         # Should nobody read our log, writing to it may block for ever.
         timer = threading.Timer(_LAST_WORDS_S, os._exit, (EXIT_FATAL,))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from streams.records import Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +16,8 @@ class RecordBatch:
     `first` is the position before the batch and `next_offset` the position after it: offsets that hold no
     record (compaction, transaction markers) lie in [first, next_offset) too, so that batches form a chain.
     `epoch` numbers the assignment under which the batch was fetched; a batch of an older epoch must be dropped.
-    `offsets` and `values` have the same length, which may be zero.
+    `offsets` and `values` have the same length, which may be zero. Values are `Records` where the transport left
+    them in the bytes of their fetch.
     """
 
     topic: str
@@ -27,6 +31,12 @@ class RecordBatch:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of all values."""
+        values = self.values
+        return values.value_bytes if isinstance(values, Records) else sum(map(len, filter(None, values)))
+
     def split(self, offset: int) -> tuple[RecordBatch, RecordBatch]:
         """Cut at `offset`: the first part covers [first, offset), the second [offset, next_offset).
 
@@ -34,7 +44,7 @@ class RecordBatch:
         """
         if not self.first <= offset <= self.next_offset:
             raise ValueError(f"offset {offset} lies outside [{self.first}, {self.next_offset}]")
-        at = sum(1 for o in self.offsets if o < offset)
+        at = bisect_left(self.offsets, offset)
         return (
             RecordBatch(
                 self.topic,

@@ -22,7 +22,7 @@ from sinks.errors import SinkError
 from sinks.names import Names
 from sinks.writer import Writer
 from streams.batch import RecordBatch
-from streams.decoding import Decoder, Forms
+from streams.counters import TopicCounter, counters
 from streams.errors import StreamError, SupersededError, UnknownRulesError
 from streams.metrics import Metrics
 from streams.partition import Delta, Limits, Partition
@@ -53,8 +53,10 @@ class TopicPartition(Protocol):
 class Checkpoints:
     """All partitions of one worker.
 
-    `event_types` maps topic names; `commit` tells Kafka an offset, for lag tools; `fatal` ends the process with
-    a message: dropping everything and starting over is the one answer to every doubt about ownership.
+    `event_types` maps topic names; `topic_counters` are the counters of these topics, by the settings' rules;
+    `log_end` tells the offset behind the last record that a log is known to have; `commit` tells Kafka an offset, for
+    lag tools; `fatal` ends the process with a message: dropping everything and starting over is the one answer to
+    every doubt about ownership.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class Checkpoints:
         settings: Settings,
         writer: Writer,
         event_types: Mapping[str, EventType],
+        topic_counters: Mapping[str, TopicCounter],
+        log_end: Callable[[str, int], int | None],
         commit: Callable[[Mapping[Key, int]], Awaitable[None]],
         fatal: Callable[[str], None],
         metrics: Metrics,
@@ -76,8 +80,8 @@ class Checkpoints:
         self._metrics = metrics
         self._clock = clock
         self._rules = settings.rules()
-        forms = Forms(self._rules.max_tag_bytes)
-        self._decoders = {topic: Decoder(kind, self._rules, forms) for topic, kind in event_types.items()}
+        self._counters = topic_counters
+        self._log_end = log_end
         self._partitions: dict[Key, Partition] = {}
         self._epoch = 0
         self._limits = Limits.of(settings, 1)
@@ -119,15 +123,15 @@ class Checkpoints:
             partition.delta = Delta(
                 open_claim.first,
                 open_claim.clock,
-                await self._decoder_of(open_claim),
-                self._event_types[tp.topic],
+                await self._counter_of(open_claim),
                 open_claim,
             )
         return partition, start
 
-    async def _decoder_of(self, claim: Claim) -> Decoder:
+    async def _counter_of(self, claim: Claim) -> TopicCounter:
+        topic = claim.log.topic
         if claim.rules == self._rules.version:
-            return self._decoders[claim.log.topic]
+            return self._counters[topic]
         text = await self._blocking(self._writer.rules_text, claim.rules)
         try:
             rules = Rules.parse(text or "")
@@ -138,7 +142,8 @@ class Checkpoints:
                 f"{claim.token} was claimed by {claim.worker} under rules {claim.rules}, which this build cannot "
                 f"repeat ({text or 'their text is not in ClickHouse'}): let a worker of the former version finish it"
             )
-        return Decoder(self._event_types[claim.log.topic], rules)
+        # Loading is quick here: where it is compiled code, that has been loaded for the rules of today.
+        return counters({topic: self._event_types[topic]}, rules, "auto")[topic]
 
     # -- counting --------------------------------------------------------------------------------------------
 
@@ -157,15 +162,14 @@ class Checkpoints:
 
     async def _add(self, partition: Partition, batch: RecordBatch) -> RecordBatch | None:
         if partition.delta is None:
-            decoder = self._decoders[batch.topic]
-            partition.delta = Delta(batch.first, self._clock(), decoder, self._event_types[batch.topic], None)
+            partition.delta = Delta(batch.first, self._clock(), self._counters[batch.topic])
         delta, rest = partition.delta, None
         if delta.ends_at is not None and batch.next_offset > delta.ends_at:
             batch, rest = batch.split(delta.ends_at)
-        decoded = delta.add(batch)
+        outcome = delta.add(batch)
         partition.position = delta.next
-        self._names.see(decoded.display_forms)
-        self._metrics.counted(batch.topic, len(batch), decoded)
+        self._names.see(outcome.display_forms)
+        self._metrics.counted(batch.topic, outcome)
         if delta.complete or delta.reaches(self._limits):
             await self._flush(partition)
             if delta.complete:
@@ -293,13 +297,22 @@ class Checkpoints:
                 delta, writing = partition.delta, partition.writing
                 if (
                     delta
-                    and now - delta.begun >= self._settings.flush_interval_s
+                    and now - delta.begun >= self._interval_s(partition, delta)
                     and (writing is None or writing.done())
                 ):
                     await self._flush(partition)
             self._metrics.pending(
                 sum(len(p.delta.counts) for p in self._partitions.values() if p.delta),
             )
+
+    def _interval_s(self, partition: Partition, delta: Delta) -> float:
+        """How long to count before a flush. Fewer, larger deltas cost ClickHouse less, where nobody waits for them.
+
+        While the log holds more records that were not counted than the delta, they make the counts late, not us.
+        """
+        end = self._log_end(partition.log.topic, partition.log.partition) or 0
+        behind = end - partition.position > delta.counts.records
+        return self._settings.catchup_flush_interval_s if behind else self._settings.flush_interval_s
 
     async def _commit_forever(self) -> None:
         while True:
@@ -336,11 +349,11 @@ class Checkpoints:
         """The partitions that have been taken over, as (topic, partition)."""
         return set(self._partitions)
 
-    def stalled(self, log_end: Callable[[str, int], int | None]) -> str | None:
+    def stalled(self) -> str | None:
         """Name a partition that has records but whose claims have not moved for `watchdog_s`; None: all move."""
         now = time.monotonic()
         for (topic, number), partition in self._partitions.items():
-            end = log_end(topic, number)
+            end = self._log_end(topic, number)
             if end is None or end <= partition.tail.next:
                 partition.moved_at = now
             elif now - partition.moved_at > self._settings.watchdog_s:
@@ -349,9 +362,11 @@ class Checkpoints:
                 )
         return None
 
-    def lag(self, log_end: Callable[[str, int], int | None]) -> dict[Key, int]:
+    def lag(self) -> dict[Key, int]:
         """Records per partition that are in the log but not yet in ClickHouse."""
-        return {key: max(0, (log_end(*key) or 0) - partition.tail.next) for key, partition in self._partitions.items()}
+        return {
+            key: max(0, (self._log_end(*key) or 0) - partition.tail.next) for key, partition in self._partitions.items()
+        }
 
     async def _blocking(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,6 +15,18 @@ from streams.decoding import Decoded
 
 #: Row that counts every event of a cell, whatever its hashtags.
 ALL = ""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of records, besides their counts. The last three mean what they mean in `Decoded`."""
+
+    records: int
+    slow: int = 0
+    """Records that took the slow way of a compiled kernel, rejects included."""
+    rejects: list[Reject] = field(default_factory=list)
+    dropped_tags: Counter[str] = field(default_factory=Counter)
+    display_forms: dict[str, str] = field(default_factory=dict)
 
 
 def counts_for(event_type: EventType) -> Counts:

@@ -60,5 +60,5 @@ class Health(Service):  # type: ignore[misc]
         return web.Response(text="no partitions taken over yet\n", status=503)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        self.app.metrics.lag(self.app.checkpoints.lag(self.app.log_end))
+        self.app.metrics.lag(self.app.checkpoints.lag())
         return web.Response(body=self.app.metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from streams.counting import Counts
-from streams.decoding import Decoded
+from streams.counters import DeltaCounts
+from streams.counting import Outcome
 
 
 class Metrics:
@@ -14,6 +14,9 @@ class Metrics:
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
         self._records = Counter("tagpulse_records", "Records read", ["topic"], registry=registry)
+        self._slow = Counter(
+            "tagpulse_slow_records", "Records that the compiled kernel left to Python", ["topic"], registry=registry
+        )
         self._rejects = Counter("tagpulse_rejects", "Records not counted", ["topic", "reason"], registry=registry)
         self._dropped = Counter("tagpulse_dropped_tags", "Hashtags dropped", ["topic", "reason"], registry=registry)
         self._deltas = Counter("tagpulse_deltas", "Deltas landed in ClickHouse", registry=registry)
@@ -24,15 +27,16 @@ class Metrics:
             "tagpulse_lag_records", "Records in the log, not in ClickHouse", ["topic", "partition"], registry=registry
         )
 
-    def counted(self, topic: str, records: int, decoded: Decoded) -> None:
-        """A batch of `records` records was counted."""
-        self._records.labels(topic).inc(records)
-        for reject in decoded.rejects:
+    def counted(self, topic: str, outcome: Outcome) -> None:
+        """A batch was counted."""
+        self._records.labels(topic).inc(outcome.records)
+        self._slow.labels(topic).inc(outcome.slow)
+        for reject in outcome.rejects:
             self._rejects.labels(topic, reject.reason.value).inc()
-        for reason, number in decoded.dropped_tags.items():
+        for reason, number in outcome.dropped_tags.items():
             self._dropped.labels(topic, reason).inc(number)
 
-    def landed(self, counts: Counts, seconds: float) -> None:
+    def landed(self, counts: DeltaCounts, seconds: float) -> None:
         """A delta landed, `seconds` after its write began."""
         self._deltas.inc()
         self._rows.inc(len(counts))

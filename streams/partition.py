@@ -8,11 +8,10 @@ import zlib
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from schemas.topics import EventType
 from sinks.claims import Claim, Log
 from streams.batch import RecordBatch
-from streams.counting import counts_for
-from streams.decoding import Decoded, Decoder
+from streams.counters import TopicCounter
+from streams.counting import Outcome
 from streams.errors import LogMismatchError
 from streams.settings import Settings
 
@@ -40,19 +39,16 @@ class Limits:
 
 
 class Delta:
-    """Everything counted since the last claim: offsets [first, next), one clock, one decoder.
+    """Everything counted since the last claim: offsets [first, next), one clock, one set of rules.
 
     `ends_at` is set for a recount: it covers exactly the offsets of the open claim it stands for.
     """
 
-    def __init__(
-        self, first: int, clock: float, decoder: Decoder, event_type: EventType, recounts: Claim | None
-    ) -> None:
+    def __init__(self, first: int, clock: float, counter: TopicCounter, recounts: Claim | None = None) -> None:
         self.first = self.next = first
         self.clock = clock
-        self.decoder = decoder
         self.recounts = recounts
-        self.counts = counts_for(event_type)
+        self.counts = counter.begin()
         self.begun = time.monotonic()
         self.record_bytes = 0
         """Bytes of the records counted: no tag and no reject in memory is longer than the record it came in."""
@@ -69,15 +65,14 @@ class Delta:
         """Whether a recount has reached its end. False for a fresh delta."""
         return self.next == self.ends_at
 
-    def add(self, batch: RecordBatch) -> Decoded:
+    def add(self, batch: RecordBatch) -> Outcome:
         """Count a batch that begins where the delta ends."""
-        decoded = self.decoder.decode(batch, self.clock)
-        self.counts.add(decoded)
+        outcome = self.counts.count(batch, self.clock)
         self.next = batch.next_offset
-        self.record_bytes += sum(map(len, filter(None, batch.values)))
+        self.record_bytes += batch.value_bytes
         if len(batch):
-            self.last_offset, self.last_value = batch.offsets[-1], batch.values[-1]
-        return decoded
+            self.last_offset, self.last_value = int(batch.offsets[-1]), batch.values[-1]
+        return outcome
 
     def reaches(self, limits: Limits) -> bool:
         """Whether the delta must be written now, to bound memory."""

@@ -15,6 +15,7 @@ from schemas.tags import normalise_tag
 from sinks.client import check_identifier
 from sinks.migrations import Retention
 from sinks.writer import MAX_BLOCK_ROWS, WriterSettings
+from streams.counters import Kernel
 from streams.rules import Rules
 
 Positive = Annotated[float, Field(gt=0)]
@@ -71,6 +72,9 @@ class Settings(BaseSettings):
 
     # Checkpoints
     flush_interval_s: Positive = Field(1.0, description="how often a partition's counts are written")
+    catchup_flush_interval_s: Positive = Field(
+        10.0, description="the same while the log holds more uncounted records than were counted since"
+    )
     insert_deadline_s: Positive = Field(120.0, description="after its claim, a delta may land this long")
     insert_timeout_s: Positive = Field(30.0, description="one attempt to insert may run this long")
     max_delta_rows: Count = Field(200_000, description="a delta with so many rows is written at once")
@@ -82,6 +86,7 @@ class Settings(BaseSettings):
     claims_kept_days: Positive = Field(7.0, description="finished claims are forgotten after this")
 
     # Life of a worker
+    kernel: Kernel = Field("auto", description="who counts: numba (compiled), python, or auto: numba where it can be")
     worker_name: str = Field(default_factory=lambda: socket.gethostname(), description="shown in claims and logs")
     revoke_deadline_s: Positive = Field(5.0, description="time to finish a delta when a partition is taken away")
     stop_deadline_s: Positive = Field(30.0, description="time to finish all deltas on SIGTERM")

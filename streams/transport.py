@@ -1,9 +1,8 @@
 """A Faust transport that hands agents whole batches: broker URLs `tagpulse://host:port`.
 
-It drains what aiokafka fetched partition by partition and keeps everything aiokafka does on the way (check of
-the assignment, CRC, control batches, aborted transactions, position), without building an object per record
-for Faust. Where a partition starts, and what is committed, is decided by the app's checkpoints: Faust's own
-acks, commits and seeks are switched off. Built on aiokafka 0.14 and Faust 0.15, hence their narrow ranges.
+It drains what aiokafka fetched partition by partition (`drain`). Where a partition starts, and what is committed,
+is decided by the app's checkpoints: Faust's own acks, commits and seeks are switched off. Built on aiokafka 0.14 and
+Faust 0.15, hence their narrow ranges.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any
 
 import aiokafka
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
+from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.protocol.fetch import FetchRequest
@@ -27,50 +26,16 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.batch import RecordBatch
+from streams.counters import compiled
+from streams.drain import drain, drain_bytes, keep_fetched_bytes
 from streams.errors import SupersededError
 from streams.kafka import security_options
 
 log = logging.getLogger(__name__)
 
-#: A fetch may unpack to many times its size; agents get it in pieces no larger than this.
-MAX_BATCH_RECORDS = 5_000
-MAX_BATCH_BYTES = 4 * 1024 * 1024
 #: Shorter than Faust's broker_request_timeout of 90 s.
 TAKEOVER_DEADLINE_S = 80.0
 _END_MAX_WAIT_MS = 1_000
-
-
-def drain(result: FetchResult, tp: TopicPartition, epoch: int) -> list[RecordBatch]:
-    """Take everything out of `result` and move the consumer's position behind it.
-
-    Nothing where the assignment or the position changed since the fetch. A fetch without records (control
-    batches, compacted ranges) becomes one empty batch, so that the chain of offsets has no hole.
-    Raises CorruptRecordException where a checksum is wrong; then nothing has moved.
-    """
-    if not result.has_more() or not result.check_assignment(tp):
-        return []
-    records: PartitionRecords = result._partition_records
-    # The raw record has all we need, at a third of the cost of a ConsumerRecord.
-    records._consumer_record = lambda _tp, record: record
-    start = first = records.next_fetch_offset
-    offsets: list[int] = []
-    values: list[bytes | None] = []
-    pieces: list[RecordBatch] = []
-    size = 0
-    for record in records:
-        value = record.value
-        if len(offsets) >= MAX_BATCH_RECORDS or size >= MAX_BATCH_BYTES:
-            pieces.append(RecordBatch(tp.topic, tp.partition, epoch, first, record.offset, offsets, values))
-            first, offsets, values, size = record.offset, [], [], 0
-        offsets.append(record.offset)
-        values.append(value)
-        size += len(value) if value is not None else 0
-    # Only after the whole fetch proved sound: a bad CRC half-way leaves the position where it was.
-    result._update_position()
-    result._partition_records = None
-    if records.next_fetch_offset > start:
-        pieces.append(RecordBatch(tp.topic, tp.partition, epoch, first, records.next_fetch_offset, offsets, values))
-    return pieces
 
 
 async def log_ends(consumer: aiokafka.AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TP, int]:
@@ -101,10 +66,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread that owns the aiokafka consumer."""
 
     _epochs: dict[TopicPartition, int]
+    _drained: Callable[[FetchResult, TopicPartition, int], list[RecordBatch]]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._epochs = {}
+        self._drained = drain
+        if compiled(self.app.settings.kernel, self.app.settings.rules()):
+            keep_fetched_bytes()
+            self._drained = drain_bytes
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf, settings = self.app.conf, self.app.settings
@@ -216,7 +186,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 found = fetcher._records[tp]
                 if type(found) is not FetchResult and drained:
                     break  # The error is raised on the next call, after what we have.
-                pieces = drain(found, tp, self._epochs.get(tp, -1)) if type(found) is FetchResult else None
+                pieces = self._drained(found, tp, self._epochs.get(tp, -1)) if type(found) is FetchResult else None
                 del fetcher._records[tp]
                 fetcher._notify(fetcher._wait_consume_future)
                 if pieces is None:

@@ -79,7 +79,7 @@ class Watchdog:
             return None
         except KafkaError as error:
             return f"Kafka refuses this worker: {error!r}"
-        if stalled := app.checkpoints.stalled(app.log_end):
+        if stalled := app.checkpoints.stalled():
             return stalled
         for tp, age in ages.items():
             if tp.topic in _TOPICS and age > self._patience_s:

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 
 from loadtest.peers.job import Job
 from streams.batch import RecordBatch
-from streams.transport import drain
+from streams.drain import drain
 
 
 async def batches(job: Job) -> AsyncIterator[RecordBatch]:

@@ -11,7 +11,7 @@ import faust
 from loadtest.peers.job import Entry
 from loadtest.peers.tagpulse_counts import keyed
 from sinks.claims import Claim, Log
-from sinks.delta import DeltaRows
+from sinks.delta import Rows
 from sinks.writer import Writer
 from streams.app import PulseApp, create_app
 from streams.checkpoints import Checkpoints
@@ -32,7 +32,7 @@ class MemoryWriter:
         self.client = NoClickHouse()
         self._entry = entry
         self._seen = 0
-        self._rows: list[DeltaRows] = []
+        self._rows: list[Rows] = []
 
     def chain_end(self, log: Log, begin: int, worker: str, claim_id: UUID) -> Claim:
         """Every chain begins here."""
@@ -49,7 +49,7 @@ class MemoryWriter:
         """None are kept."""
         return None
 
-    def write(self, claim: Claim, tail: Claim, rows: DeltaRows, *_: Any) -> Claim:
+    def write(self, claim: Claim, tail: Claim, rows: Rows, *_: Any) -> Claim:
         """Keep the rows; with the last of them the run is over."""
         self._rows.append(rows)
         self._seen += claim.records

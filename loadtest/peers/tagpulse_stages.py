@@ -14,7 +14,7 @@ import faust
 import psutil
 
 import sinks.writer
-import streams.transport
+import streams.drain
 from loadtest.peers.job import Entry, cpu_s
 from loadtest.peers.tagpulse_full import counts, database, fresh_database
 from loadtest.peers.timers import Timers, thread_ns
@@ -41,7 +41,7 @@ REST = "rest (threads' own work, display forms of hashtags)"
 SERVER = "ClickHouse (insert into three grains, claims, merges)"
 
 _PLACES: tuple[tuple[Any, str, str], ...] = (
-    (streams.transport, "drain", UNPACK),
+    (streams.drain, "drain", UNPACK),
     (Decoder, "decode", DECODE),
     (Counts, "add", COUNT),
     (Counts, "rows", ROWS),

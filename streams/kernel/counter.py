@@ -16,7 +16,7 @@ from streams.kernel import layout
 from streams.kernel.compiled import KernelUnavailable, functions, unsupported
 from streams.kernel.counts import KernelCounts
 from streams.kernel.interned import Generation, Words
-from streams.kernel.records import Bytes, Ints
+from streams.records import Bytes, Ints
 from streams.rules import Rules
 
 #: A generation with more strings than this is followed by a new one when the next delta begins.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +9,12 @@ import numpy as np
 from schemas.rejects import Reject
 from sinks.delta import VideoIds
 from streams.batch import RecordBatch
+from streams.counting import Outcome
 from streams.decoding import Decoded
 from streams.kernel import layout
 from streams.kernel.interned import Generation, Words
-from streams.kernel.records import Ints, Records
 from streams.kernel.rows import KernelRows, country_code
+from streams.records import Ints, Records
 
 if TYPE_CHECKING:
     from streams.kernel.counter import KernelCounter
@@ -23,18 +22,6 @@ if TYPE_CHECKING:
 _FIRST_SLOTS = 1 << 12
 _FIRST_CELLS = 1 << 8
 _FIRST_VIDEOS = 1 << 12
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of records, besides their counts. The last three mean what they mean in `Decoded`."""
-
-    records: int
-    slow: int = 0
-    """Records that took the slow way, rejects included."""
-    rejects: list[Reject] = field(default_factory=list)
-    dropped_tags: Counter[str] = field(default_factory=Counter)
-    display_forms: dict[str, str] = field(default_factory=dict)
 
 
 class KernelCounts:
@@ -69,8 +56,13 @@ class KernelCounts:
 
     # ---- counting -------------------------------------------------------------------------------------
 
+    def count(self, batch: RecordBatch, clock_s: float) -> Outcome:
+        """Count a batch when the delta's clock stands at `clock_s`. Raises nothing, whatever its values hold."""
+        values = batch.values
+        return self.add_records(values if isinstance(values, Records) else Records.of(batch.offsets, values), clock_s)
+
     def add_records(self, records: Records, clock_s: float) -> Outcome:
-        """Count `records` when the delta's clock stands at `clock_s`. Raises nothing, whatever their values hold."""
+        """As `count`, for records by themselves."""
         outcome = Outcome(len(records))
         rules = self._counter.rules_at(clock_s)
         state, misses = self._counter.scratch.state, self._counter.scratch.misses
@@ -112,7 +104,7 @@ class KernelCounts:
             self._grow(answer)
 
     def _add_slowly(self, records: Records, numbers: Ints, clock_s: float, outcome: Outcome) -> None:
-        values = [records.value(number) for number in numbers.tolist()]
+        values = [records[number] for number in numbers.tolist()]
         batch = RecordBatch("", 0, 0, 0, 0, records.offsets[numbers].tolist(), values)
         decoded = self._counter.decoder.decode(batch, clock_s)
         self._fold(decoded)

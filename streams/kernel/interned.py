@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from streams.kernel.compiled import functions
 from streams.kernel.layout import ENTRY_WORDS
-from streams.kernel.records import Bytes, Ints
+from streams.records import Bytes, Ints
 
 Words = npt.NDArray[np.uint64]
 Grows = TypeVar("Grows", Words, Bytes)

@@ -16,7 +16,7 @@ from sinks.native import Block, varint
 from streams.kernel.compiled import functions
 from streams.kernel.interned import Generation, Interner, Words
 from streams.kernel.layout import COUNTRY_BITS, STICKER_BITS
-from streams.kernel.records import Ints
+from streams.records import Ints
 
 
 def country_code(country: str) -> int:

@@ -17,7 +17,7 @@ from sinks.migrations import Retention, migrate
 from sinks.names import Names
 from sinks.writer import Writer, WriterSettings
 from streams.batch import RecordBatch
-from streams.decoding import Decoder
+from streams.counters import PythonCounter
 from streams.partition import Delta
 from streams.rules import Rules
 from tests.conftest import Server
@@ -51,7 +51,7 @@ def fill(client: Client) -> None:
     for topic in TOPICS:
         values = [json.dumps(event).encode() for kind, event in found if kind is topic.event_type]
         tail = writer.chain_end(Log(topic.name, 1, 0), 0, "docs", uuid4())
-        delta = Delta(0, NOW.timestamp(), Decoder(topic.event_type, RULES), topic.event_type, None)
+        delta = Delta(0, NOW.timestamp(), PythonCounter(topic.event_type, RULES))
         batch = RecordBatch(topic.name, 0, 1, 0, len(values), range(len(values)), values)
         names.see(delta.add(batch).display_forms)
         rows = delta.counts.rows()

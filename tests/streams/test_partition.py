@@ -9,7 +9,7 @@ import pytest
 from schemas.topics import EventType
 from sinks.claims import Claim, Log
 from streams.batch import RecordBatch
-from streams.decoding import Decoder
+from streams.counters import PythonCounter
 from streams.errors import LogMismatchError
 from streams.partition import Delta, Partition, checksum
 from streams.rules import Rules
@@ -86,7 +86,7 @@ def test_a_hole_in_the_chain_stops_the_worker() -> None:
 
 
 def recount(open_claim: Claim, *values: bytes) -> Delta:
-    delta = Delta(open_claim.first, 0.0, Decoder(EventType.VIDEO_VIEW, Rules()), EventType.VIDEO_VIEW, open_claim)
+    delta = Delta(open_claim.first, 0.0, PythonCounter(EventType.VIDEO_VIEW, Rules()), open_claim)
     delta.add(batch(open_claim.first, list(values)))
     return delta
 

@@ -15,7 +15,8 @@ from sinks.delta import DeltaRows
 from streams.batch import RecordBatch
 from streams.counting import counts_for
 from streams.decoding import Decoder
-from streams.kernel import KernelCounter, KernelCounts, Records
+from streams.kernel import KernelCounter, KernelCounts
+from streams.records import Records
 from streams.rules import Rules
 
 Value = bytes | None

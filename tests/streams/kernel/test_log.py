@@ -12,14 +12,14 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from aiokafka.record.util import calc_crc32c
 
 from streams.kernel import log
-from tests.streams.test_transport import fetched, log_of
+from tests.streams.test_drain import fetched, log_of
 
 Read = tuple[list[tuple[int, bytes | None]], int]
 
 
 def by_kernel(data: bytes, position: int, aborted: list[tuple[int, int]] | None = None) -> Read:
     found = log.read(data, position, aborted or ())
-    records = [(int(offset), part.value(at)) for part in found.parts for at, offset in enumerate(part.offsets)]
+    records = [(int(offset), part[at]) for part in found.parts for at, offset in enumerate(part.offsets)]
     return records, found.next_offset
 
 
