@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from loadtest.peers.fetching import batches
 from loadtest.peers.job import Entry, Key
 from schemas.topics import EventType
-from sinks.delta import DeltaRows
-from streams.counting import counts_for
-from streams.decoding import Decoder
+from sinks.delta import DeltaRows, Rows
+from streams.counters import counters
+from streams.kernel import KernelRows
 from streams.rules import Rules
 
 
@@ -20,22 +20,24 @@ async def main() -> None:
     entry = Entry("tagpulse")
     job = entry.job
     fetched = [batch async for batch in batches(job)]
-    decoders = {topic: Decoder(EventType(kind), Rules()) for topic, kind in job.topics.items()}
-    counts = {topic: counts_for(EventType(kind)) for topic, kind in job.topics.items()}
+    made = counters({topic: EventType(kind) for topic, kind in job.topics.items()}, Rules(), "auto")
+    counts = {topic: counter.begin() for topic, counter in made.items()}
     clock = time.time()
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)  # as the worker does
     entry.begin()
     for batch in fetched:
-        counts[batch.topic].add(decoders[batch.topic].decode(batch, clock))
+        counts[batch.topic].count(batch, clock)
     entry.end()
     entry.deliver(keyed(count.rows() for count in counts.values()))
 
 
-def keyed(deltas: Iterable[DeltaRows]) -> Iterator[tuple[Key, int]]:
+def keyed(deltas: Iterable[Rows]) -> Iterator[tuple[Key, int]]:
     """The rows of deltas, one by one."""
-    for rows in deltas:
+    for delta in deltas:
+        rows = delta.delta_rows() if isinstance(delta, KernelRows) else delta
+        assert isinstance(rows, DeltaRows)
         tags = iter(zip(rows.hashtags, rows.events, strict=True))
         for minute, country, sticker, size in zip(
             rows.cell_minutes, rows.cell_countries, rows.cell_stickers, rows.cell_sizes, strict=True

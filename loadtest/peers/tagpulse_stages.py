@@ -13,8 +13,7 @@ from typing import Any
 import faust
 import psutil
 
-import sinks.writer
-import streams.drain
+import streams.transport
 from loadtest.peers.job import Entry, cpu_s
 from loadtest.peers.tagpulse_full import counts, database, fresh_database
 from loadtest.peers.timers import Timers, thread_ns
@@ -26,12 +25,13 @@ from streams.app import create_app
 from streams.checkpoints import Checkpoints
 from streams.counting import Counts, VideoCounts
 from streams.decoding import Decoder
+from streams.kernel import KernelCounts, KernelRows
 from streams.settings import Settings
 
 FETCH = "fetch (the rest of Kafka's thread: socket, protocol, CRC, heartbeats, committed offsets)"
 UNPACK = "unpack (record values out of batches)"
 DECODE = "decode (JSON, validation, normal forms)"
-COUNT = "count (into cells)"
+COUNT = "count (into cells; decoding, too, where it is compiled)"
 LOOP = "Faust (the rest of the main thread: passing batches on, timers, metrics)"
 ROWS = "rows (cells to columns)"
 ENCODE = "encode (columns to a Native block)"
@@ -41,13 +41,18 @@ REST = "rest (threads' own work, display forms of hashtags)"
 SERVER = "ClickHouse (insert into three grains, claims, merges)"
 
 _PLACES: tuple[tuple[Any, str, str], ...] = (
-    (streams.drain, "drain", UNPACK),
+    (streams.transport, "drain", UNPACK),
+    (streams.transport, "drain_bytes", UNPACK),
     (Decoder, "decode", DECODE),
     (Counts, "add", COUNT),
+    (KernelCounts, "count", COUNT),
     (Counts, "rows", ROWS),
     (VideoCounts, "rows", ROWS),
+    (KernelCounts, "rows", ROWS),
     (DeltaRows, "months", ROWS),
-    (sinks.writer, "counts_block", ENCODE),
+    (KernelRows, "months", ROWS),
+    (DeltaRows, "block", ENCODE),
+    (KernelRows, "block", ENCODE),
     (Block, "encode", ENCODE),
     (Writer, "_insert", INSERT),
     (Claims, "claim", CLAIM),
