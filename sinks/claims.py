@@ -168,9 +168,17 @@ class Claims:
         )
 
     def done(self, claim: Claim) -> Claim:
-        """Record that every row of `claim` has landed. Returns it as done."""
-        self._insert(replace(claim, done=True), "1", f"done/{claim.token}")
-        return replace(claim, done=True)
+        """Record that every row of `claim` has landed. Returns it as done.
+
+        Idempotent. Raises ClaimLost where ClickHouse does not keep the row.
+        """
+        finished = replace(claim, done=True)
+        for attempt in range(_MAX_TOKENS):
+            self._insert(finished, "1", f"done/{claim.token}/{attempt}")
+            # A token whose row was lost would keep the claim open for ever: nobody could use it again.
+            if self._patiently(lambda: self._at(claim.log, claim.first, done=True)):
+                return finished
+        raise ClaimLost(f"{claim.token} cannot be finished: ClickHouse confirms rows that it does not keep")
 
     def prune(self, tail: Claim, kept_days: float) -> None:
         """Forget claims before `tail` that are older than `kept_days` days. The end of a chain is never touched."""
@@ -181,13 +189,14 @@ class Claims:
             parameters=_where(tail.log) | {"first": tail.first, "kept_s": round(kept_days * 86400)},
         )
 
-    def _at(self, log: Log, first: int) -> Claim | None:
+    def _at(self, log: Log, first: int, done: bool = False) -> Claim | None:
         rows = self._rows(
             f"SELECT {_COLUMNS} FROM claims WHERE topic = {{topic:String}} AND incarnation = {{incarnation:UInt32}}"
-            " AND partition = {partition:UInt32} AND first = {first:UInt64} AND next > first"
+            " AND partition = {partition:UInt32} AND first = {first:UInt64} AND next > first AND done >= {done:UInt8}"
             " ORDER BY done, claimed_at DESC, claim_id LIMIT 1",
             **_where(log),
             first=first,
+            done=int(done),
         )
         return _claim(rows[0]) if rows else None
 

@@ -121,6 +121,27 @@ def test_a_token_whose_row_was_lost_does_not_block_the_chain(database: Client) -
     assert claims.claim(fresh(0, 12, "next"), root).next == 12
 
 
+def test_a_done_row_that_was_lost_does_not_keep_the_claim_open(database: Client) -> None:
+    """The same loss at the end of a claim: its token is used up, and the claim would never be done."""
+    claims = Claims(database)
+    claim = claims.claim(fresh(0, 10), claims.begin(LOG, 0, "w", uuid4()))
+    claims._insert(replace(claim, done=True), "1", f"done/{claim.token}/0")
+    database.command("DELETE FROM claims WHERE done AND next = 10")
+    assert claims.last(LOG) == claim
+    tail = claims.done(claim)
+    last = claims.last(LOG)
+    assert last is not None
+    assert last.done
+    claims.claim(fresh(10, 12), tail)
+
+
+def test_finishing_again_is_the_same_row(database: Client) -> None:
+    claims = Claims(database)
+    claim = claims.claim(fresh(0, 10), claims.begin(LOG, 0, "w", uuid4()))
+    assert claims.done(claim) == claims.done(claim)
+    assert database.query("SELECT count() FROM claims WHERE done AND next = 10").result_rows[0][0] == 1
+
+
 def test_incarnations_count_up(database: Client) -> None:
     claims = Claims(database)
     assert claims.incarnation("video-views") == 0
