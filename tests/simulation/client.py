@@ -20,6 +20,8 @@ class Client:
     def __init__(self, server: Server, dice: Dice, timeout_s: float) -> None:
         self._server, self._dice, self._timeout_s = server, dice, timeout_s
         self._clock = server.clock
+        self.pause: Callable[[float], None] = lambda _: None
+        """Makes the whole process stand still for so many seconds."""
 
     def query(self, statement: str, parameters: Mapping[str, object] | None = None) -> Any:
         rows = self._ask(statement[:60], lambda: self._server.select(statement, parameters or {}))
@@ -57,6 +59,8 @@ class Client:
         thread, dice, clock, server = current(), self._dice, self._clock, self._server
         assert thread is not None, "only a simulated thread may ask ClickHouse"
         stall = dice.between(0, 20) if dice.strikes(Fault.STALL, 0.03) else 0.0
+        if writes and dice.strikes(Fault.PAUSE, 0.05):  # where it may hurt most
+            self.pause(dice.between(4, 20))
         thread.wait(lambda: not stall, clock.now + stall)
         if dice.strikes(Fault.REFUSED, 0.05):
             raise OperationalError("connection refused")

