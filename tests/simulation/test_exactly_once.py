@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.simulation.faults import Fault, Plan
 from tests.simulation.world import simulate
 
-EXAMPLES = int(os.environ.get("TAGPULSE_SIMULATION_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "150"))
 
 plans = st.builds(
     Plan,
