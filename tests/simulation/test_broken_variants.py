@@ -16,7 +16,7 @@ _MAX_EXAMPLES = 400
 def test_a_broken_protocol_is_caught(variant: Variant) -> None:
     for seed in range(variant.first_seed, variant.first_seed + _MAX_EXAMPLES):
         try:
-            simulate(Plan.of(seed, variant.needs), variant)
+            simulate(Plan.of(seed, variant.needs, variant.intensity), variant)
         except Violation:
             return
     pytest.fail(f"{variant.name}: nothing was found wrong in {_MAX_EXAMPLES} runs")

@@ -5,6 +5,7 @@ A variant is the real code with as little changed as can be.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -12,13 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
-import sinks.writer
 from sinks.claims import Claim, Claims
-from sinks.delta import DeltaRows, counts_block
+from sinks.delta import DeltaRows, Rows, counts_block
 from sinks.native import Block
-from sinks.writer import Writer
+from sinks.writer import Writer, WriterSettings
 from streams.checkpoints import Checkpoints
-from streams.decoding import Decoder
+from streams.counters import TopicCounter
 from streams.partition import Partition
 from tests.simulation.faults import Fault
 
@@ -29,7 +29,8 @@ _AGES = timedelta(days=1000)
 class Variant:
     """Code to run in the place of the real one.
 
-    `needs` are faults without which its mistake does not show, `first_seed` is where the search for it begins.
+    `needs` are faults without which its mistake does not show, `first_seed` is where the search for it begins:
+    the rarest show once in some thousand runs.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Variant:
     checkpoints: type[Checkpoints] = Checkpoints
     patch: Callable[[], AbstractContextManager[Any]] = nullcontext
     needs: frozenset[Fault] = field(default=frozenset())
+    intensity: float = 1.0
     first_seed: int = 0
 
 
@@ -80,7 +82,7 @@ class _SmallBlocks(Writer):
 
 
 class _DoneFirst(Writer):
-    def write(self, claim: Claim, tail: Claim, rows: DeltaRows, held: Callable[[], bool] = lambda: True) -> Claim:
+    def write(self, claim: Claim, tail: Claim, rows: Rows, held: Callable[[], bool] = lambda: True) -> Claim:
         claims, self.claims = self.claims, mock.Mock(wraps=self.claims)
         self.claims.claim = lambda claim, tail: claims.done(claims.claim(claim, tail))
         try:
@@ -95,9 +97,19 @@ class _NoReceipts(Writer):
 
 
 class _OldByToken(Writer):
-    def recover(self, claim: Claim, rows: DeltaRows, held: Callable[[], bool] = lambda: True) -> Claim:
+    def recover(self, claim: Claim, rows: Rows, held: Callable[[], bool] = lambda: True) -> Claim:
         assert claim.claimed_at is not None
         return super().recover(replace(claim, claimed_at=claim.claimed_at + _AGES), rows, held)
+
+
+class _TrustsLate(Writer):
+    def __init__(self, client: Any, settings: WriterSettings) -> None:
+        super().__init__(client, replace(settings, trust_s=math.inf))
+
+
+class _NoWait(Writer):
+    def _sleep_until(self, moment: datetime, now: datetime) -> None:
+        pass
 
 
 class _OwnClock(Checkpoints):
@@ -109,8 +121,8 @@ class _OwnClock(Checkpoints):
 
 
 class _OwnRules(Checkpoints):
-    async def _decoder_of(self, claim: Claim) -> Decoder:
-        return self._decoders[claim.log.topic]
+    async def _counter_of(self, claim: Claim) -> TopicCounter:
+        return self._counters[claim.log.topic]
 
 
 class _FromCommitted(Checkpoints):
@@ -143,7 +155,7 @@ BROKEN = (
     Variant("one-token-for-done", _with_claims(_DoneOnce), needs=frozenset({Fault.LOST_ROWS})),
     Variant(
         "no-expiry",
-        patch=lambda: mock.patch.object(sinks.writer, "counts_block", _never_expires),
+        patch=lambda: mock.patch.object(DeltaRows, "block", _never_expires),
         needs=frozenset({Fault.LATE, Fault.FORGET}),
     ),
     Variant("no-incarnation", _with_claims(_OneIncarnation), needs=frozenset({Fault.RECREATE})),
@@ -153,5 +165,19 @@ BROKEN = (
     Variant("done-before-the-insert", _DoneFirst, needs=_DOUBT),
     Variant("no-receipts-after-a-doubt", _NoReceipts, needs=_DOUBT),
     Variant("an-old-claim-by-its-token", _OldByToken, needs=frozenset({Fault.CRASH, Fault.FORGET}), first_seed=45),
+    Variant(
+        "a-late-answer-is-trusted",
+        _TrustsLate,
+        needs=frozenset({Fault.PAUSE, Fault.LOST_ROWS}),
+        intensity=1.5,
+        first_seed=330,
+    ),
+    Variant(
+        "no-wait-for-the-last-landing",
+        _NoWait,
+        needs=frozenset({Fault.LATE, Fault.CRASH, Fault.SLOW, Fault.PAUSE}),
+        intensity=1.5,
+        first_seed=2300,
+    ),
     Variant("from-the-offset-committed-to-kafka", checkpoints=_FromCommitted, needs=_DOUBT),
 )

@@ -11,6 +11,7 @@ from schemas.topics import EventType
 from sinks.writer import Writer
 from streams.batch import RecordBatch
 from streams.checkpoints import Checkpoints, Key, TopicPartition
+from streams.counters import counters
 from streams.errors import SupersededError
 from streams.metrics import Metrics
 from streams.settings import Settings
@@ -70,9 +71,10 @@ class Worker:
         client.pause = self.stand_still
         mine = settings(strict)
         writes = writer(client, mine.writer())  # type: ignore[arg-type]
+        types = {TOPIC: EventType.VIDEO_CREATION}
         self.checkpoints = checkpoints(
-            mine.model_copy(update={"worker_name": name}), writes, {TOPIC: EventType.VIDEO_CREATION},
-            self._commit, self._fatal, _METRICS, clock.unix,
+            mine.model_copy(update={"worker_name": name}), writes, types, counters(types, mine.rules(), "python"),
+            lambda topic, partition: None, self._commit, self._fatal, _METRICS, clock.unix,
         )  # fmt: skip
         self.loop.create_task(self._main())
 
