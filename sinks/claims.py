@@ -120,6 +120,10 @@ class Claims:
         )
         return _claim(rows[0]) if rows else None
 
+    def history(self, topic: str) -> list[Claim]:
+        """Every row of `topic` in all its lives: claims as they were made, and again as they were done."""
+        return [_claim(row) for row in self._rows(f"SELECT {_COLUMNS} FROM claims WHERE topic = {{t:String}}", t=topic)]
+
     def begin(self, log: Log, start: int, worker: str, claim_id: UUID) -> Claim:
         """Record that the chain of `log` begins at offset `start`, unless it has begun. Returns its first claim.
 

@@ -12,7 +12,8 @@ from rich.markup import escape
 from schemas.errors import EventError
 from sinks.errors import SinkError
 from streams.errors import StreamError
-from tagpulse.cli import admin, answers, bench, demo, emit, up
+from tagpulse.cli import admin, answers, bench, demo, emit, rejects, up, verify
+from tagpulse.rejects.errors import RejectsError
 from tagpulse.stack.errors import StackError
 
 cli = typer.Typer(
@@ -23,7 +24,7 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (up, demo, emit, answers, admin, bench):
+for module in (up, demo, emit, answers, admin, verify, rejects, bench):
     module.register(cli)
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     """Run the command line. Foreseen errors become one message and exit code 1; usage errors exit with 2."""
     try:
         cli()
-    except (EventError, SinkError, StreamError, StackError) as error:
+    except (EventError, SinkError, StreamError, StackError, RejectsError) as error:
         _fail(str(error))
     except ValidationError as error:
         for problem in error.errors():

@@ -14,6 +14,7 @@ from schemas.topics import EventType
 from sinks.analytics import Analytics, Grain, Period, ceil
 from sinks.client import connect
 from streams.settings import Settings
+from tagpulse.cli.moments import moment
 from tagpulse.cli.render import Format, show
 
 _WORDS = {EventType.VIDEO_CREATION: "creations", EventType.STICKER_USE: "sticker uses", EventType.VIDEO_VIEW: "views"}
@@ -151,22 +152,12 @@ def _period(since: str, until: str, last: str) -> Period:
         end: datetime | None = ceil(now, grain)
         begin = end - timedelta(seconds=int(match[1]) * _UNITS[match[2]]) if end else None
     else:
-        begin, end = _moment(since, "--since"), _moment(until, "--until")
+        begin, end = moment(since, "--since"), moment(until, "--until")
     settings = Settings()
     try:
         return Period.of(begin, end, now, settings.retention())
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--last" if last else "--since / --until") from None
-
-
-def _moment(text: str, option: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r}: write 2026-05-01 or 2026-05-01T12:30", param_hint=option) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _title(start: str, kind: EventType | None, hashtag: str, sticker: str, country: str = "") -> str:

@@ -1,0 +1,1 @@
+"""Working with rejected records: what they mean, as files, and sent again."""
