@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -23,7 +23,7 @@ from tagpulse.verify.compare import Found, Held, compare, receipt_faults, uncert
 from tagpulse.verify.log import LogReader
 from tagpulse.verify.recount import Recount, Rejected, Tally
 from tagpulse.verify.report import GrainReport, RejectFault, TopicReport
-from tagpulse.verify.scan import Scanner, Skipped
+from tagpulse.verify.scan import Scanner, Skipped, forgotten
 from tagpulse.verify.tables import Tables
 from tagpulse.verify.windows import END_OF_TIME, Key, Span, month_of, spans
 
@@ -96,10 +96,7 @@ class _Run:
         report, state = self._report, self._state
         self._incarnation = await asyncio.to_thread(self._tables.incarnation, self._topic.name)
         chains = await self._chains()
-        partitions = [chain.log.partition for chain in chains.values()]
-        bounds = await self._reader.bounds(self._topic.name, partitions)
-        self._scanner = Scanner(self._reader, self._topic, bounds, self._tables.rules, self._meter.did)
-        report.skipped += [gap for chain in chains.values() if (gap := self._scanner.forgotten(chain))]
+        report.skipped += [gap for chain in chains.values() if (gap := forgotten(chain))]
         await self._recount_what_is_done(chains)
         self._meter.say("reading tables")
         found = {
@@ -108,10 +105,8 @@ class _Run:
             )
             for grain in Grain
         }
-        # Read after the tables: whatever they hold has a claim by now. The bounds of the log have moved, too.
+        # Read after the tables: whatever they hold has a claim by now.
         chains = await self._chains()
-        bounds = await self._reader.bounds(self._topic.name, partitions)
-        self._scanner = Scanner(self._reader, self._topic, bounds, self._tables.rules, self._meter.did)
         truth = {grain: state.total.at(grain, self._spans[grain]) for grain in Grain}
         await self._recount_what_landed_meanwhile(chains, found, truth)
         whole = self._whole(chains)
@@ -179,14 +174,21 @@ class _Run:
 
     async def _scan(self, claims: list[Claim], fold: Callable[[Recount], None]) -> None:
         self._state.seen |= {claim.token for claim in claims}
-        self._meter.expect(sum(claim.records for claim in claims))
-        async for outcome in self._scanner.recounts(claims):
+        async for outcome in self._recounts(claims):
             if isinstance(outcome, Skipped):
                 self._report.skipped.append(outcome)
                 continue
             if problem := outcome.judged_otherwise():
                 self._report.judged_otherwise.append(f"{outcome.claim.token}: {problem}")
             fold(outcome)
+
+    async def _recounts(self, claims: list[Claim]) -> AsyncIterator[Recount | Skipped]:
+        self._meter.expect(sum(claim.records for claim in claims))
+        # Asked for after the claims: a log never ends before what was claimed, unless it is another log.
+        bounds = await self._reader.bounds(self._topic.name, sorted({claim.log.partition for claim in claims}))
+        scanner = Scanner(self._reader, self._topic, bounds, self._tables.rules, self._meter.did)
+        async for outcome in scanner.recounts(claims):
+            yield outcome
 
     def _fold(self, recount: Recount) -> None:
         self._state.total.add(recount.tally, self._span)
@@ -215,9 +217,8 @@ class _Run:
         held = {grain: {(claim.token, month) for claim, month in self._state.held[grain]} for grain in Grain}
         parts: dict[Grain, list[Part]] = {grain: [] for grain in Grain}
         self._meter.say("looking for the batches to blame")
-        self._meter.expect(sum(claim.records for claim in claims))
         claims.sort(key=lambda c: (c.log.partition, c.first))
-        async for recount in self._scanner.recounts(claims):
+        async for recount in self._recounts(claims):
             if isinstance(recount, Skipped):
                 continue
             for month, tally in recount.tally.by_month().items():

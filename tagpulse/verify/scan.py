@@ -38,13 +38,6 @@ class Scanner:
     ) -> None:
         self._reader, self._topic, self._bounds, self._rules, self._did = reader, topic, bounds, rules, did
 
-    def forgotten(self, chain: Chain) -> Skipped | None:
-        """The offsets of a chain before its first claim, where these claims were forgotten; else None."""
-        if chain.root is not None:
-            return None
-        first = chain.claims[0].first if chain.claims else 0
-        return Skipped(chain.log, 0, first, "claims were forgotten (claims_kept_days), with their clock and rules")
-
     async def recounts(self, claims: Iterable[Claim]) -> AsyncIterator[Recount | Skipped]:
         """What becomes of each of `claims`, in order; those of a log must be in its order.
 
@@ -93,6 +86,14 @@ class Scanner:
         self._did(unreported)
         while rest:
             yield _outcome(rest.pop())
+
+
+def forgotten(chain: Chain) -> Skipped | None:
+    """The offsets of a chain before its first claim, where these claims were forgotten; else None."""
+    if chain.root is not None:
+        return None
+    first = chain.claims[0].first if chain.claims else 0
+    return Skipped(chain.log, 0, first, "claims were forgotten (claims_kept_days), with their clock and rules")
 
 
 def _outcome(recount: Recount) -> Recount | Skipped:
