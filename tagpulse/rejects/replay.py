@@ -21,7 +21,7 @@ from sinks.rejected import KeptReject, Place, RejectedEvents
 from sinks.replays import Batch, Mark, Outcome, Replays
 from streams.judge import Fault, judge
 from streams.rules import Rules
-from tagpulse.rejects.errors import NoSuchReject, ReplayError
+from tagpulse.rejects.errors import NoSuchReject, RepairsError, ReplayError
 from tagpulse.rejects.files import Repair
 
 HEADER = "tagpulse-replay"
@@ -90,9 +90,15 @@ def repaired(table: RejectedEvents, repairs: Iterable[Repair]) -> list[tuple[Kep
 def plan(
     wanted: Sequence[tuple[KeptReject, bytes | None]], rules: Rules, clock_s: float, *, again: bool, unchecked: bool
 ) -> Plan:
-    """Sort out what cannot or should not be sent. `unchecked`: also what would be rejected once more."""
-    result = Plan()
+    """Sort out what cannot or should not be sent. `unchecked`: also what would be rejected once more.
+
+    Raises RepairsError where two are for one record.
+    """
+    result, named = Plan(), set[Place]()
     for reject, value in wanted:
+        if reject.place in named:
+            raise RepairsError(f"{reject.place} is named twice, with and without its incarnation: leave one")
+        named.add(reject.place)
         why = _hindrance(reject, value, rules, clock_s, again=again, unchecked=unchecked)
         if why or value is None:
             result.left_out[str(reject.place)] = why

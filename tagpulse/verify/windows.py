@@ -55,6 +55,6 @@ def spans(since: int | None, until: int | None, retention: Retention, now_s: flo
         begin = since or 0
         if grain in kept_days:
             begin = max(begin, int(now_s) - (kept_days[grain] - 1) * _DAY_S)
-        end = END_OF_TIME if until is None else until
+        end = END_OF_TIME if until is None else min(until, END_OF_TIME)
         found[grain] = Span(max(0, -(-begin // length) * length), end // length * length)
     return found
