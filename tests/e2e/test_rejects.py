@@ -237,7 +237,7 @@ def test_a_replay_that_dies_leaves_an_unknown(stack: Stack, step: str) -> None:
         if name == step:
             raise Died
 
-    name = {"marked": "count as text", "sent": "huge count"}[step]
+    name = {"marked": "zero", "sent": "huge count"}[step]
     place = place_of(stack, case("video_view", name))
     table = RejectedEvents(stack.client)
     reject = table.at(*place)
