@@ -1,22 +1,23 @@
-"""The ceiling: fetch, and look at the value of every record. Nothing in this language counts faster than this."""
+"""The ceiling: fetch, and take the value of every record in hand. Nothing that gets records from aiokafka is faster."""
 
 from __future__ import annotations
 
 import asyncio
 
-from loadtest.peers.fetching import batches
+from loadtest.peers.fetching import fetches
 from loadtest.peers.job import Entry
 
 
 async def main() -> None:
     entry = Entry("aiokafka")
-    size = 0
-    async for batch in batches(entry.job):
+    seen = 0
+    async for _, records in fetches(entry.job):
         entry.begin()
-        for value in batch.values:
-            size += len(value or b"")
+        values = [record.value for record in records]
+        seen += len(values)
+        if seen >= entry.job.events:
+            break
     entry.end()
-    assert size
     entry.deliver(())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -44,6 +45,8 @@ class Job:
     """An empty directory, for the results and for whatever state there is."""
     clickhouse_pid: int = 0
     """Process of the stack's ClickHouse."""
+    quiet_s: float = 3.0
+    """Merges in ClickHouse have settled when there were none for so long."""
 
     def encode(self) -> str:
         """As the one argument of a contestant's process."""
@@ -52,7 +55,12 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What a run cost. Seconds and bytes; `extra` holds CPU seconds of other processes, or stages in ns."""
+    """What a run cost, in seconds and bytes; `cpu_s` is that of the contestant's process and its descendants.
+
+    `extra`: CPU seconds that are spent elsewhere (`clickhouse_cpu_s`) or later (`merges_cpu_s`, of ClickHouse from
+    the end of the run until its merges have settled; `merges_settled` is 0 where they had not in time), or
+    stages in ns.
+    """
 
     version: str
     wall_s: float
@@ -117,9 +125,16 @@ def write_counts(path: Path, counts: Iterable[tuple[Key, int]]) -> None:
 
 
 def cpu_s(process: psutil.Process) -> float:
-    """User and system time of a process, without its children."""
+    """User and system time of a process and of its descendants: those that run, and those that ended and were reaped.
+
+    Raises psutil.NoSuchProcess where the process itself is gone.
+    """
     times = process.cpu_times()
-    return float(times.user + times.system)
+    whole = float(times.user + times.system + times.children_user + times.children_system)
+    for child in process.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            whole += cpu_s(child)
+    return whole
 
 
 def peak_rss(pid: int) -> int:

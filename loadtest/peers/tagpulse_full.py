@@ -16,6 +16,7 @@ import orjson
 import psutil
 
 from loadtest.peers.job import Entry, Figures, Job, Key, cpu_s, peak_rss
+from loadtest.peers.merges import STATE, settle
 from sinks.client import connect
 from sinks.migrations import migrate
 from streams.settings import Settings
@@ -40,6 +41,17 @@ def main() -> None:
         worker.terminate()
         worker.wait(_STOP_S)
     entry.deliver(counts(client), figures)
+
+
+def merges(client: Client, clickhouse: psutil.Process, quiet_s: float) -> dict[str, float]:
+    """Wait until the merges of the client's database have settled (see `merges.settle`)."""
+    query = STATE.format(database=client.database)
+
+    def state() -> tuple[int, int]:
+        running, parts = client.query(query).result_rows[0]
+        return int(running), int(parts)
+
+    return settle(state, lambda: cpu_s(clickhouse), quiet_s)
 
 
 def database(job: Job) -> str:
@@ -67,12 +79,19 @@ def _measure(entry: Entry, process: subprocess.Popen[bytes], client: Client) -> 
         if claims and begun is None:
             begun = time.monotonic(), cpu_s(worker), cpu_s(clickhouse)
     assert begun is not None
+    ended = time.monotonic(), cpu_s(worker), cpu_s(clickhouse)
+    wall_s, worker_s, clickhouse_s = (end - begin for end, begin in zip(ended, begun, strict=True))
+    peaks = peak_rss(process.pid), peak_rss(clickhouse.pid)
     return Figures(
         version=entry.version,
-        wall_s=time.monotonic() - begun[0],
-        cpu_s=cpu_s(worker) - begun[1],
-        peak_rss=peak_rss(process.pid),
-        extra={"clickhouse_cpu_s": cpu_s(clickhouse) - begun[2], "clickhouse_peak_rss": peak_rss(clickhouse.pid)},
+        wall_s=wall_s,
+        cpu_s=worker_s,
+        peak_rss=peaks[0],
+        extra={
+            "clickhouse_cpu_s": clickhouse_s,
+            "clickhouse_peak_rss": peaks[1],
+            **merges(client, clickhouse, entry.job.quiet_s),
+        },
     )
 
 

@@ -8,65 +8,35 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import faust
 import psutil
 
-import streams.transport
 from loadtest.peers.job import Entry, cpu_s
+from loadtest.peers.places import PLACES, Place, PlaceError, Thread
 from loadtest.peers.tagpulse_full import counts, database, fresh_database
 from loadtest.peers.timers import Timers, thread_ns
-from sinks.claims import Claim, Claims
-from sinks.delta import DeltaRows
-from sinks.native import Block
+from sinks.claims import Claim
 from sinks.writer import Writer
 from streams.app import create_app
 from streams.checkpoints import Checkpoints
-from streams.counting import Counts, VideoCounts
-from streams.decoding import Decoder
-from streams.kernel import KernelCounts, KernelRows
 from streams.settings import Settings
 
 FETCH = "fetch (the rest of Kafka's thread: socket, protocol, CRC, heartbeats, committed offsets)"
-UNPACK = "unpack (record values out of batches)"
-DECODE = "decode (JSON, validation, normal forms)"
-COUNT = "count (into cells; decoding, too, where it is compiled)"
 LOOP = "Faust (the rest of the main thread: passing batches on, timers, metrics)"
-ROWS = "rows (cells to columns)"
-ENCODE = "encode (columns to a Native block)"
-INSERT = "insert (the request, from our side)"
-CLAIM = "claim (claim, read back, done)"
-REST = "rest (threads' own work, display forms of hashtags)"
-SERVER = "ClickHouse (insert into three grains, claims, merges)"
-
-_PLACES: tuple[tuple[Any, str, str], ...] = (
-    (streams.transport, "drain", UNPACK),
-    (streams.transport, "drain_bytes", UNPACK),
-    (Decoder, "decode", DECODE),
-    (Counts, "add", COUNT),
-    (KernelCounts, "count", COUNT),
-    (Counts, "rows", ROWS),
-    (VideoCounts, "rows", ROWS),
-    (KernelCounts, "rows", ROWS),
-    (DeltaRows, "months", ROWS),
-    (KernelRows, "months", ROWS),
-    (DeltaRows, "block", ENCODE),
-    (KernelRows, "block", ENCODE),
-    (Block, "encode", ENCODE),
-    (Writer, "_insert", INSERT),
-    (Claims, "claim", CLAIM),
-    (Claims, "done", CLAIM),
-)
-_MAIN = (DECODE, COUNT)
+REST = "rest (the rest of the other threads, display forms of hashtags)"
+SERVER = "ClickHouse (insert into the tables, claims, merges meanwhile)"
+_WORKER = "worker"
 
 
 def main() -> None:
     entry = Entry("tagpulse", "faust-streaming", "aiokafka", "chdb")
     client = fresh_database(entry.job)
     timers = Timers()
-    for place in _PLACES:
-        timers.wrap(*place)
+    for place in PLACES:
+        timers.wrap(*place.owner(), place.stage)
     measure = _Measure(entry, timers)
     count, write = Checkpoints.add, Writer.write
 
@@ -94,10 +64,12 @@ class _Measure:
         self._lock = threading.Lock()
         self._records = 0
         self._begun: dict[str, int] | None = None
+        self._kafka = 0
 
     def begin(self) -> None:
         if self._begun is None:
             self._entry.begin()
+            self._kafka = kafka_thread(PLACES, self._timers.threads)
             self._begun = self._now()
 
     def landed(self, records: int) -> bool:
@@ -108,6 +80,7 @@ class _Measure:
                 return False
         self._entry.end()
         assert self._begun is not None
+        check_threads(PLACES, self._timers.threads, self._kafka)
         spent = {name: value - self._begun[name] for name, value in self._now().items()}
         self._entry.extra = stages(spent, self._entry.job.events)
         return True
@@ -116,24 +89,49 @@ class _Measure:
         """CPU time in ns since their start: of stages, of two threads, of two processes."""
         main = threading.main_thread().ident
         assert main is not None
-        named = {stage: self._timers.totals[stage] for _, _, stage in _PLACES}
-        return named | {
-            "kafka thread": thread_ns(self._timers.threads[UNPACK]),
-            "main thread": thread_ns(main),
-            "worker": time.process_time_ns(),
+        return {place.stage: self._timers.totals[place.stage] for place in PLACES} | {
+            Thread.KAFKA.value: thread_ns(self._kafka),
+            Thread.MAIN.value: thread_ns(main),
+            _WORKER: time.process_time_ns(),
             SERVER: round(cpu_s(psutil.Process(self._entry.job.clickhouse_pid)) * 1e9),
         }
 
 
-def stages(spent: dict[str, int], events: int) -> dict[str, float]:
-    """Stages in ns per event, in the order of the path; the sum is the CPU time of worker and ClickHouse."""
-    fetch = spent["kafka thread"] - spent[UNPACK]
-    loop = spent["main thread"] - sum(spent[stage] for stage in _MAIN)
-    writers = (ROWS, ENCODE, INSERT, CLAIM)
-    rest = spent["worker"] - spent["kafka thread"] - spent["main thread"] - sum(spent[stage] for stage in writers)
+def kafka_thread(places: Sequence[Place], threads: dict[str, set[int]]) -> int:
+    """The thread (identifier) that was in a stage of Kafka's thread. Raises PlaceError where there is not one."""
+    found = {thread for place in places if place.thread is Thread.KAFKA for thread in threads.get(place.stage, ())}
+    if len(found) != 1:
+        raise PlaceError(f"{len(found)} threads ran what loadtest.peers.places lists for Kafka's thread: adapt it")
+    return found.pop()
+
+
+def check_threads(places: Sequence[Place], threads: dict[str, set[int]], kafka: int) -> None:
+    """Raise PlaceError where a stage never ran, or in another thread than it is listed for: the sums would be wrong."""
+    main = threading.main_thread().ident
+    of = {kafka: Thread.KAFKA, main: Thread.MAIN}
+    for place in places:
+        found = {of.get(thread, Thread.OTHER) for thread in threads.get(place.stage, ())}
+        if found != {place.thread}:
+            ran = " and ".join(sorted(thread.value for thread in found)) or "nowhere"
+            raise PlaceError(
+                f"{place.stage!r} ran in {ran}, loadtest.peers.places lists {place.thread.value}: adapt it"
+            )
+
+
+def stages(spent: dict[str, int], events: int, places: Sequence[Place] = PLACES) -> dict[str, float]:
+    """Stages in ns per event, in the order of the path; the sum is the CPU time of worker and ClickHouse.
+
+    `spent`: ns by stage, by thread (KAFKA, MAIN), of `worker` and of SERVER.
+    """
+    of = {
+        thread: {place.stage: spent[place.stage] for place in places if place.thread is thread} for thread in Thread
+    }  # fmt: skip
+    kafka, main = spent[Thread.KAFKA.value], spent[Thread.MAIN.value]
     whole = {
-        FETCH: fetch, UNPACK: spent[UNPACK], DECODE: spent[DECODE], COUNT: spent[COUNT], LOOP: loop,
-        **{stage: spent[stage] for stage in writers}, REST: rest, SERVER: spent[SERVER],
+        FETCH: kafka - sum(of[Thread.KAFKA].values()), **of[Thread.KAFKA],
+        **of[Thread.MAIN], LOOP: main - sum(of[Thread.MAIN].values()),
+        **of[Thread.OTHER], REST: spent[_WORKER] - kafka - main - sum(of[Thread.OTHER].values()),
+        SERVER: spent[SERVER],
     }  # fmt: skip
     return {stage: nanoseconds / events for stage, nanoseconds in whole.items()}
 

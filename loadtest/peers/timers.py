@@ -15,8 +15,8 @@ class Timers:
 
     def __init__(self) -> None:
         self.totals: defaultdict[str, int] = defaultdict(int)
-        self.threads: dict[str, int] = {}
-        """Stage -> a thread that was in it (identifier)."""
+        self.threads: defaultdict[str, set[int]] = defaultdict(set)
+        """Stage -> the threads that were in it (identifiers)."""
         self._lock = threading.Lock()
         self._local = threading.local()
 
@@ -35,7 +35,7 @@ class Timers:
                 spent = time.thread_time_ns() - began
                 with self._lock:
                     self.totals[stage] += spent - self._local.inner
-                    self.threads[stage] = threading.get_ident()
+                    self.threads[stage].add(threading.get_ident())
                 self._local.inner = inner + spent
 
         setattr(owner, name, timed)

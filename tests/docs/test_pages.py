@@ -40,10 +40,15 @@ def subcommands(command: Any) -> dict[str, Any]:
     return dict(getattr(command, "commands", {}))
 
 
+def runs_alone(command: Any) -> bool:
+    """Whether a group of commands does something without naming one of them."""
+    return bool(getattr(command, "invoke_without_command", False)) and command is not ROOT_COMMAND
+
+
 def resolve(arguments: list[str]) -> tuple[str, Any, list[str]]:
     """The full name of the command that `arguments` name, the command, the arguments left for it."""
     name, command = "tagpulse", ROOT_COMMAND
-    while (found := subcommands(command)) and arguments:
+    while (found := subcommands(command)) and arguments and not (runs_alone(command) and arguments[0].startswith("-")):
         word, *arguments = arguments
         assert word in found, f"{name} has no command {word!r}"
         name, command = f"{name} {word}", found[word]
@@ -55,7 +60,7 @@ def resolve(arguments: list[str]) -> tuple[str, Any, list[str]]:
 )
 def test_a_command_is_understood(where: str, arguments: list[str]) -> None:
     name, command, rest = resolve([PLACEHOLDERS.get(argument, argument) for argument in arguments])
-    if subcommands(command):
+    if subcommands(command) and not runs_alone(command):
         assert not rest
         return
     # A bare mention, like `tagpulse emit`, may leave out what the command requires.
@@ -68,7 +73,7 @@ def leaves(name: str = "tagpulse", command: Any = ROOT_COMMAND) -> Iterator[str]
     found = subcommands(command)
     for word in found:
         yield from leaves(f"{name} {word}", found[word])
-    if not found:
+    if not found or runs_alone(command):
         yield name
 
 

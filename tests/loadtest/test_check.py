@@ -34,7 +34,7 @@ def counted(events: list[Event]) -> Counter[Key]:
 
 def check(folder: Path, counts: list[tuple[Key, int]], truth: Counter[bytes]) -> list[str]:
     write_counts(folder / "counts", counts)
-    return differences(folder / "counts", truth)
+    return differences([folder / "counts"], truth)
 
 
 def test_right_counts_pass(tmp_path: Path, events: list[Event], truth: Counter[bytes]) -> None:

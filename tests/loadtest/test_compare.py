@@ -12,6 +12,7 @@ import pytest
 
 from loadtest import compare as module
 from loadtest.compare import Options, compare
+from loadtest.document import encode
 from loadtest.peers.registry import CONTESTANTS, Contestant
 
 NEEDS_NOTHING = ("faust_dict", "aiokafka_dict", "aiokafka_ceiling", "tagpulse_counts", "tagpulse_memory")
@@ -28,14 +29,19 @@ async def test_quick_form_counts_right() -> None:
     assert report.passed, [outcome.wrong for outcome in report.outcomes]
     assert report.outcomes[-1].skipped.startswith("no_such_module cannot be imported")
     full = report.rates()
-    assert set(full) == {*NEEDS_NOTHING, "tagpulse_full", "tagpulse_full+clickhouse"}
+    assert set(full) == {
+        *(*NEEDS_NOTHING, "tagpulse_full", "tagpulse_full+clickhouse", "tagpulse_full+clickhouse+merges"),
+    }
     assert all(rate.median > 0 for rate in full.values())
     stages = report.stages
     assert stages is not None
     assert not stages.wrong
     run = stages.runs[0]
     assert all(nanoseconds >= -1_000 for nanoseconds in run.extra.values()), run.extra
-    assert orjson.loads(report.json())["input"]["events"] == 20_000
+    document = orjson.loads(encode(report.document()))
+    assert document["input"]["events"] == 20_000
+    judged = [target for target in document["targets"] if target["against"] == "aiokafka_dict"]
+    assert judged[0]["measured"] == full["tagpulse_memory"].median / full["aiokafka_dict"].median
 
 
 @pytest.mark.e2e
@@ -45,6 +51,7 @@ async def test_the_others_count_right() -> None:
     report = await compare(Options.quick(contestants=others, stages=False))
     assert report.passed, [outcome.wrong for outcome in report.outcomes]
     assert all(outcome.valid or outcome.skipped for outcome in report.outcomes)
+    assert report.rates()["clickhouse_tables+merges"].median <= report.rates()["clickhouse_tables"].median
 
 
 @pytest.mark.e2e
@@ -80,7 +87,7 @@ class Foul(Contestant):
 def test_import_needs_no_peers() -> None:
     """Neither does the comparison itself."""
     code = (
-        "import sys, loadtest, loadtest.compare, loadtest.plots;"
+        "import sys, loadtest, loadtest.forms, loadtest.compare, loadtest.plots;"
         " print([n for n in ('quixstreams', 'bytewax', 'matplotlib', 'confluent_kafka') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

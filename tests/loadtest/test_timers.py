@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import SimpleNamespace
 
 import pytest
 
+from loadtest.peers import places
 from loadtest.peers import tagpulse_stages as path
+from loadtest.peers.places import Place, PlaceError, Thread
 from loadtest.peers.timers import Timers
 
 
@@ -61,13 +64,59 @@ def test_an_error_passes_and_is_charged() -> None:
 
 def test_stages_add_up_to_worker_and_clickhouse() -> None:
     spent = {
-        path.UNPACK: 100, path.DECODE: 500, path.COUNT: 300, path.ROWS: 50, path.ENCODE: 60, path.INSERT: 70,
-        path.CLAIM: 80, path.SERVER: 2_000, "kafka thread": 450, "main thread": 900, "worker": 1_700,
+        places.UNPACK: 100, places.DECODE: 500, places.COUNT: 300, places.ROWS: 50, places.ENCODE: 60,
+        places.INSERT: 70, places.CLAIM: 80, path.SERVER: 2_000, Thread.KAFKA.value: 450, Thread.MAIN.value: 900,
+        "worker": 1_700,
     }  # fmt: skip
-    stages = path.stages(spent, 10)
+    listed = tuple(
+        Place("", "", stage, thread)
+        for thread, stages in (
+            (Thread.KAFKA, (places.UNPACK,)),
+            (Thread.MAIN, (places.DECODE, places.COUNT)),
+            # Two places of a stage are charged once.
+            (Thread.OTHER, (places.ROWS, places.ROWS, places.ENCODE, places.INSERT, places.CLAIM)),
+        )
+        for stage in stages
+    )
+    stages = path.stages(spent, 10, listed)
     assert stages[path.FETCH] == 35
     assert stages[path.LOOP] == 10
     assert stages[path.REST] == 9
     assert sum(stages.values()) == pytest.approx((1_700 + 2_000) / 10)
     assert next(iter(stages)) == path.FETCH
     assert list(stages)[-1] == path.SERVER
+
+
+@pytest.mark.parametrize("place", places.PLACES, ids=lambda place: place.name)
+def test_a_place_is_there(place: Place) -> None:
+    owner, name = place.owner()
+    assert callable(getattr(owner, name))
+
+
+def test_a_place_that_is_gone_is_named_with_its_stage() -> None:
+    gone = Place("streams.decoding", "Decoder.decipher", places.DECODE, Thread.MAIN)
+    with pytest.raises(
+        PlaceError, match=r"streams\.decoding has no Decoder\.decipher: adapt loadtest\.peers\.places.*decode"
+    ):
+        gone.owner()
+
+
+def test_a_stage_in_another_thread_than_listed_is_an_error() -> None:
+    listed = (
+        Place("", "", places.UNPACK, Thread.KAFKA),
+        Place("", "", places.DECODE, Thread.MAIN),
+        Place("", "", places.ROWS, Thread.OTHER),
+    )
+    main = threading.main_thread().ident
+    assert main is not None
+    ran = {places.UNPACK: {1}, places.DECODE: {main}, places.ROWS: {2, 3}}
+    assert path.kafka_thread(listed, ran) == 1
+    path.check_threads(listed, ran, 1)
+    for wrong, said in (
+        (ran | {places.DECODE: {main, 4}}, "another thread and the main thread"),
+        (ran | {places.ROWS: set()}, "nowhere"),
+    ):
+        with pytest.raises(PlaceError, match=said):
+            path.check_threads(listed, wrong, 1)
+    with pytest.raises(PlaceError, match="2 threads"):
+        path.kafka_thread(listed, ran | {places.UNPACK: {1, 2}})

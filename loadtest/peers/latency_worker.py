@@ -1,0 +1,32 @@
+"""The real worker of a stack, which notes when it has counted each batch. Argument: the file to write that to."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from streams.checkpoints import Checkpoints
+from streams.settings import Settings
+from streams.worker import run
+
+COUNTED = "counted.ndjson"
+
+
+def main() -> None:
+    counted = Path(sys.argv[1]).open("wb", 0)  # noqa: SIM115 - for the life of the process
+    count = Checkpoints.add
+
+    async def add(checkpoints: Checkpoints, batch: Any) -> None:
+        await count(checkpoints, batch)
+        counted.write(orjson.dumps((batch.topic, batch.partition, batch.next_offset, time.monotonic())) + b"\n")
+
+    setattr(Checkpoints, "add", add)  # noqa: B010 - this process has no other purpose
+    run(Settings())
+
+
+if __name__ == "__main__":
+    main()
