@@ -4,49 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from loadtest.peers.batches import Filler, Place
 from loadtest.peers.truth import HashedTruth
-from loadtest.peers.workload import Event, Workload
-from schemas.topics import TOPICS, EventType, topic_for
-
-Place = tuple[str, int]
-"""Topic, partition."""
-
-_BATCH_BYTES = 256 * 1024
-
-
-class Filler:
-    """Appends events to the open batch of their partition."""
-
-    def __init__(self, partitions: int, batch_bytes: int = _BATCH_BYTES) -> None:
-        self._partitions, self._bytes = partitions, batch_bytes
-        self._open: dict[Place, BatchBuilder] = {}
-
-    def add(self, event: Event) -> tuple[Place, BatchBuilder | None]:
-        """Where the event went, and the batch there that was full before it, closed."""
-        place = topic_for(EventType(event.event_type)).name, event.video_id % self._partitions
-        batch = self._open.get(place)
-        if batch is not None and self._append(batch, event):
-            return place, None
-        fresh = self._open[place] = BatchBuilder(self._bytes, 0)
-        self._append(fresh, event)
-        return place, batch
-
-    def close(self) -> Iterator[tuple[Place, BatchBuilder]]:
-        """The batches in hand, closed; none are left."""
-        for place, batch in self._open.items():
-            batch.close()
-            yield place, batch
-        self._open = {}
-
-    def _append(self, batch: BatchBuilder, event: Event) -> bool:
-        key = str(event.video_id).encode()
-        return batch.append(timestamp=event.timestamp_ms, key=key, value=event.value) is not None
+from loadtest.peers.workload import Workload
+from schemas.topics import EventType, topic_for
 
 
 @dataclass
@@ -66,7 +32,7 @@ class Backlog:
         for event in workload.events():
             found.truth.add(event)
             found.size += len(event.value)
-            place, full = filler.add(event)
+            place, full = filler.add(topic_for(EventType(event.event_type)).name, event)
             if full is not None:
                 found.batches[place].append(full)
         for place, batch in filler.close():
@@ -82,8 +48,3 @@ class Backlog:
                     await (await producer.send_batch(batch, place[0], partition=place[1]))
 
             await asyncio.gather(*(fill(place, batches) for place, batches in self.batches.items()))
-
-
-def worker_topics() -> list[str]:
-    """The topics that a worker reads."""
-    return [topic.name for topic in TOPICS]

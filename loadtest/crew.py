@@ -52,13 +52,19 @@ class Crew:
             return 0
 
     @contextmanager
-    def halted(self) -> Iterator[None]:
-        """Within, no worker runs, so that none fetches before the clocks do. Stay below the session timeout."""
+    def halted(self, session_s: float) -> Iterator[None]:
+        """Within, no worker runs, so that none fetches before the clocks do.
+
+        Raises CrewError where that took longer than `session_s`: the group has given the partitions away.
+        """
         self._signal(signal.SIGSTOP)
+        began = time.monotonic()
         try:
             yield
         finally:
             self._signal(signal.SIGCONT)
+        if (took := time.monotonic() - began) > session_s:
+            raise CrewError(f"the workers were halted for {took:.0f} s, past their session timeout: use fewer events")
 
     def _signal(self, number: signal.Signals) -> None:
         for pid in self._pids:

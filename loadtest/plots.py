@@ -128,7 +128,7 @@ def _latency(document: Document, figure: Any) -> None:
     axes.set_yscale("log")
     axes.set_ylabel("ms from the intended time (log scale)")
     axes.set_title(f"{document['options']['rate']:,} events a second, one worker", fontsize=10)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
 
 
 def _color(name: str) -> str:

@@ -36,6 +36,9 @@ _LOOK_S, _DELIVER_S = 0.02, 120.0
 _QUICK_EVENTS = 20_000
 #: Slower than this, events per second, a run is given up.
 _START_S, _HOPELESS_PER_S = 60.0, 1_000
+#: Long enough for the events to go into Kafka while the workers are halted.
+_SESSION_S = 60.0
+_SETTINGS = {"TAGPULSE_KAFKA_SESSION_TIMEOUT_S": str(_SESSION_S), "TAGPULSE_LOG_LEVEL": "WARNING"}
 
 
 class Way(StrEnum):
@@ -116,14 +119,14 @@ async def _run(series: Series, backlog: Backlog, partitions: int) -> Run:
         options = local_options(
             workers=series.workers,
             partitions=partitions,
-            settings={"TAGPULSE_KAFKA_IDEMPOTENT_PRODUCER": "false", "TAGPULSE_LOG_LEVEL": "WARNING"},
+            settings=_SETTINGS,
         )
         if series.path is Way.MEMORY:
             options = replace(options, worker_command=lambda index: _memory_command(folder, index))
         async with Stack(options) as stack:
             crew = Crew(stack)
             await crew.settled()
-            with crew.halted():
+            with crew.halted(_SESSION_S):
                 await backlog.send(stack.endpoints.kafka)
                 begun = _Clocks.read(stack, crew)
             seen = _memory_seen(folder, stack) if series.path is Way.MEMORY else _full_seen(stack)
@@ -154,7 +157,7 @@ class _Clocks:
 
 
 def _memory_command(folder: Path, index: int) -> tuple[Sequence[str], Mapping[str, str]]:
-    return [sys.executable, "-m", "loadtest.peers.memory_worker", str(folder)], {"TAGPULSE_LOG_LEVEL": "WARNING"}
+    return [sys.executable, "-m", "loadtest.peers.memory_worker", str(folder)], _SETTINGS
 
 
 def _memory_seen(folder: Path, stack: Stack) -> Callable[[], int]:
@@ -205,6 +208,7 @@ def _described(series: Series, events: int, all_series: Sequence[Series]) -> Doc
         "workers": series.workers,
         "runs": [asdict(run) for run in series.runs],
         "events_per_cpu_s": asdict(rate),
+        "events_per_worker_cpu_s": asdict(Spread.of([events / sum(run.shares) for run in series.runs])),
         "events_per_s": asdict(Spread.of([events / run.wall_s for run in series.runs])),
         "peak_rss": asdict(Spread.of([float(run.peak_rss) for run in series.runs])),
         "drop": 1 - rate.median / base.median,
@@ -221,6 +225,7 @@ def sheets(document: Document) -> list[Sheet]:
             str(series["workers"]),
             f"{series['events_per_cpu_s']['median']:,.0f}",
             "" if series["workers"] == fewest else f"{series['drop']:.1%}",
+            f"{series['events_per_worker_cpu_s']['median']:,.0f}",
             f"{series['events_per_s']['median']:,.0f}",
             f"{series['peak_rss']['median'] / 1e6:,.0f}",
         ]
@@ -232,5 +237,5 @@ def sheets(document: Document) -> list[Sheet]:
         "the truth. "
         "CPU of all workers of the group, on the full path with ClickHouse's."
     )
-    headings = ("path", "workers", "per CPU second", "drop", "per second", "peak MB, all workers")
+    headings = ("path", "workers", "per CPU second", "drop", "workers' CPU alone", "per second", "peak MB, all")
     return [Sheet("Events per CPU second by workers in the group", headings, rows, caption)]

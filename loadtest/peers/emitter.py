@@ -19,8 +19,9 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from loadtest.backlog import Filler, Place
+from loadtest.peers.batches import Filler, Place
 from loadtest.peers.workload import Shape, Workload
+from schemas.topics import EventType, topic_for
 
 READY, GO, EMITTED = "ready-", "go", "emitted-"
 #: Events that are due within this wait for each other, as in any producer that batches.
@@ -94,7 +95,7 @@ def parcels(share: Share) -> dict[Place, list[Parcel]]:
         if due >= (tick + 1) * TICK_S:
             close()
             tick = int(due / TICK_S)
-        place, full = filler.add(event)
+        place, full = filler.add(topic_for(EventType(event.event_type)).name, event)
         if full is not None:
             raise ValueError(f"a tick has more than {_BATCH_BYTES} bytes for one partition: lower the rate")
         times.setdefault(place, []).append(due)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 
+from loadtest.peers.batches import Filler, Place
 from loadtest.peers.truth import ExactTruth, Truth
 from loadtest.peers.workload import Event, Workload
 from schemas.topics import TOPICS
@@ -51,16 +53,16 @@ async def load(
     await create_topics(kafka, dict.fromkeys(names, partitions), topic_configs=_TOPIC_CONFIGS)
     producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", max_batch_size=_BATCH_BYTES)
     async with producer:
-        filler = _Filler(producer, partitions)
+        sender = _Sender(producer, partitions)
         for number, event in enumerate(workload.events()):
             for first, loaded in sets.items():
                 if number < first:
-                    await filler.add(next(n for n, kind in loaded.topics.items() if kind == event.event_type), event)
+                    await sender.add(next(n for n, kind in loaded.topics.items() if kind == event.event_type), event)
                     loaded.truth.add(event)
                     loaded.size += len(event.value)
             if not number % _TELL_EVERY:
                 tell(number)
-        await filler.flush()
+        await sender.flush()
     return sets
 
 
@@ -69,33 +71,24 @@ def _topics(first: int, whole: int, truth: Truth) -> Loaded:
     return Loaded({prefix + topic.name: topic.event_type.value for topic in TOPICS}, first, truth=truth)
 
 
-class _Filler:
-    """Builds batches per partition: several times cheaper than a send per record."""
+class _Sender:
+    """Sends the batches that are full, a bounded number at a time."""
 
     def __init__(self, producer: AIOKafkaProducer, partitions: int) -> None:
-        self._producer, self._partitions = producer, partitions
-        self._batches: dict[tuple[str, int], Any] = {}
+        self._producer, self._filler = producer, Filler(partitions, _BATCH_BYTES)
         self._sent: list[Any] = []
 
     async def add(self, topic: str, event: Event) -> None:
-        place = topic, event.video_id % self._partitions
-        batch = self._batches.get(place)
-        key = str(event.video_id).encode()
-        if batch is None or batch.append(timestamp=event.timestamp_ms, key=key, value=event.value) is None:
-            await self._send(place)
-            batch = self._batches[place] = self._producer.create_batch()
-            batch.append(timestamp=event.timestamp_ms, key=key, value=event.value)
+        place, full = self._filler.add(topic, event)
+        if full is not None:
+            await self._send(place, full)
 
     async def flush(self) -> None:
-        for place in list(self._batches):
-            await self._send(place)
+        for place, batch in self._filler.close():
+            await self._send(place, batch)
         await asyncio.gather(*self._sent)
 
-    async def _send(self, place: tuple[str, int]) -> None:
-        batch = self._batches.pop(place, None)
-        if batch is None:
-            return
-        batch.close()
+    async def _send(self, place: Place, batch: BatchBuilder) -> None:
         if len(self._sent) >= _IN_FLIGHT:
             await asyncio.gather(*self._sent)
             self._sent.clear()

@@ -18,6 +18,7 @@ from loadtest import compare, forms, keys, latency, workers
 from loadtest.crew import CrewError
 from loadtest.document import Document, DocumentError, encode, header, publish, read
 from loadtest.peers import report
+from loadtest.peers.registry import named
 from loadtest.peers.workload import Shape
 
 bench = typer.Typer(invoke_without_command=True)
@@ -60,6 +61,10 @@ def side_by_side(
     if context.invoked_subcommand is not None:
         return
     console = Console()
+    try:
+        named(tuple(only or ()))
+    except ValueError as error:
+        _fail(str(error))
     options = compare.Options.quick() if quick else compare.Options(events=events, runs=runs)
     options = replace(
         options, shape=shape, seed=seed, partitions=partitions, contestants=tuple(only or ()), stages=stages
@@ -163,7 +168,7 @@ def _measure(measure: Callable[[], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except (CrewError, ValueError) as error:
+    except CrewError as error:
         _fail(str(error))
 
 

@@ -88,3 +88,9 @@ def test_the_page_on_performance_has_a_place_for_every_form() -> None:
 def test_numbers_are_as_exact_as_they_are_of_use() -> None:
     assert [number(value) for value in (0.7, 5.04, 67.8, 12_345.6)] == ["0.70", "5.04", "67.8", "12,346"]
     assert [milliseconds(value) for value in (0.0042, 0.05, 1.5)] == ["4.2 ms", "50 ms", "1,500 ms"]
+
+
+def test_an_unknown_contestant_is_one_message() -> None:
+    found = CliRunner().invoke(cli, ["bench", "--only", "nobody"])
+    assert found.exit_code == 1
+    assert "no contestant nobody; there are faust_table" in found.output
