@@ -54,7 +54,7 @@ def _compare(document: Document, figure: Any) -> None:
         axes.annotate(label, (rate["greatest"], place), (10, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(names)), [title_of(name) for name in names])
     axes.set_xscale("log")
-    axes.set_xlim(least / 2, max(rates[name]["greatest"] for name in names) * 10)
+    axes.set_xlim(least / 2, max(rates[name]["greatest"] for name in names) * 30)
     axes.set_xlabel(f"events per CPU second (log scale), and times {title_of(baseline)}")
     axes.set_title(
         f"Counts per minute, country and hashtag: {document['input']['events']:,} events, "

@@ -10,7 +10,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -36,9 +36,6 @@ _LOOK_S, _DELIVER_S = 0.02, 120.0
 _QUICK_EVENTS = 20_000
 #: Slower than this, events per second, a run is given up.
 _START_S, _HOPELESS_PER_S = 60.0, 1_000
-#: Long enough for the events to go into Kafka while the workers are halted.
-_SESSION_S = 60.0
-_SETTINGS = {"TAGPULSE_KAFKA_SESSION_TIMEOUT_S": str(_SESSION_S), "TAGPULSE_LOG_LEVEL": "WARNING"}
 
 
 class Way(StrEnum):
@@ -58,11 +55,14 @@ class Options:
     partitions: int = 4
     shape: Shape = Shape.SAMPLE
     seed: int = 1
+    session_s: float = 20.0
+    """Session timeout of the group: all events must go into Kafka meanwhile. The embedded broker needs about as long
+    to form a group."""
 
     @classmethod
     def quick(cls, **others: object) -> Options:
         """Small and once: whether all is counted right."""
-        return replace(cls(events=_QUICK_EVENTS, runs=1), **others)  # type: ignore[arg-type]
+        return replace(cls(events=_QUICK_EVENTS, runs=1, session_s=10.0), **others)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ async def measure(options: Options, console: Console | None = None) -> Document:
     for number in range(1, options.runs + 1):
         for series in found:
             with console.status(f"run {number} of {options.runs}: {series.path}, {series.workers} in the group"):
-                series.runs.append(await _run(series, backlog, options.partitions))
+                series.runs.append(await _run(series, backlog, options))
             rate = options.events / series.runs[-1].cpu_s
             text = f"run {number}: {series.path}, {series.workers} in the group: {rate:,.0f} events per CPU second"
             console.print(text, style="dim", highlight=False)
@@ -113,20 +113,22 @@ async def measure(options: Options, console: Console | None = None) -> Document:
     }
 
 
-async def _run(series: Series, backlog: Backlog, partitions: int) -> Run:
+async def _run(series: Series, backlog: Backlog, options: Options) -> Run:
+    settings = {"TAGPULSE_KAFKA_SESSION_TIMEOUT_S": str(options.session_s), "TAGPULSE_LOG_LEVEL": "WARNING"}
     with tempfile.TemporaryDirectory(prefix="tagpulse-bench-") as name:
         folder = Path(name)
-        options = local_options(
+        stack_options = local_options(
             workers=series.workers,
-            partitions=partitions,
-            settings=_SETTINGS,
+            partitions=options.partitions,
+            settings=settings,
         )
         if series.path is Way.MEMORY:
-            options = replace(options, worker_command=lambda index: _memory_command(folder, index))
-        async with Stack(options) as stack:
+            command = [sys.executable, "-m", "loadtest.peers.memory_worker", str(folder)]
+            stack_options = replace(stack_options, worker_command=lambda _: (command, settings))
+        async with Stack(stack_options) as stack:
             crew = Crew(stack)
             await crew.settled()
-            with crew.halted(_SESSION_S):
+            with crew.halted(options.session_s):
                 await backlog.send(stack.endpoints.kafka)
                 begun = _Clocks.read(stack, crew)
             seen = _memory_seen(folder, stack) if series.path is Way.MEMORY else _full_seen(stack)
@@ -154,10 +156,6 @@ class _Clocks:
     @classmethod
     def read(cls, stack: Stack, crew: Crew) -> _Clocks:
         return cls(time.monotonic(), crew.cpu_s(), cpu_s(psutil.Process(stack.clickhouse.process.pid)))
-
-
-def _memory_command(folder: Path, index: int) -> tuple[Sequence[str], Mapping[str, str]]:
-    return [sys.executable, "-m", "loadtest.peers.memory_worker", str(folder)], _SETTINGS
 
 
 def _memory_seen(folder: Path, stack: Stack) -> Callable[[], int]:

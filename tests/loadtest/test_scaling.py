@@ -11,6 +11,9 @@ from loadtest.document import encode, header
 from loadtest.forms import sheets
 from loadtest.workers import Way
 
+# Each stack takes its time to form a group, several times that on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.mark.e2e
 async def test_two_workers_share_the_events(tmp_path: Path) -> None:
