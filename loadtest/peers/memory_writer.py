@@ -14,7 +14,7 @@ from uuid import UUID
 from loadtest.peers.job import Key
 from loadtest.peers.tagpulse_counts import keyed
 from sinks.claims import Claim, Log
-from sinks.delta import DeltaRows
+from sinks.delta import Rows
 from sinks.writer import Writer
 from streams.app import PulseApp
 
@@ -36,7 +36,7 @@ class MemoryWriter:
         self.client = _NoClickHouse()
         self._written = written
         self._records = 0
-        self._rows: list[DeltaRows] = []
+        self._rows: list[Rows] = []
         self._lock = threading.Lock()
 
     def counts(self) -> Iterator[tuple[Key, int]]:
@@ -61,7 +61,7 @@ class MemoryWriter:
     def prune(self, tail: Claim, kept_days: float) -> None:
         """Do nothing."""
 
-    def write(self, claim: Claim, tail: Claim, rows: DeltaRows, *_: Any) -> Claim:
+    def write(self, claim: Claim, tail: Claim, rows: Rows, *_: Any) -> Claim:
         """Keep the rows."""
         with self._lock:
             self._rows.append(rows)

@@ -10,9 +10,12 @@ from enum import Enum
 from importlib import import_module
 from typing import Any, NamedTuple
 
-UNPACK = "unpack (record values out of batches)"
+from streams.counters import compiled
+from streams.rules import Rules
+
+UNPACK = "unpack (where the records lie in their batches, CRC)"
 DECODE = "decode (JSON, validation, normal forms)"
-COUNT = "count (into cells)"
+COUNT = "count (into cells; decoding, too, where it is compiled)"
 ROWS = "rows (cells to columns)"
 ENCODE = "encode (columns to a Native block)"
 INSERT = "insert (the request, from our side)"
@@ -53,15 +56,29 @@ class PlaceError(Exception):
     """A place is not as it was listed."""
 
 
-#: In the order of the path. One added here is timed.
+_COUNTING = (
+    (
+        Place("streams.transport", "drain_bytes", UNPACK, Thread.KAFKA),
+        Place("streams.kernel.counts", "KernelCounts.count", COUNT, Thread.MAIN),
+        Place("streams.kernel.counts", "KernelCounts.rows", ROWS, Thread.OTHER),
+        Place("streams.kernel.rows", "KernelRows.months", ROWS, Thread.OTHER),
+        Place("streams.kernel.rows", "KernelRows.block", ENCODE, Thread.OTHER),
+    )
+    if compiled("auto", Rules())
+    else (
+        Place("streams.transport", "drain", UNPACK, Thread.KAFKA),
+        Place("streams.decoding", "Decoder.decode", DECODE, Thread.MAIN),
+        Place("streams.counting", "Counts.add", COUNT, Thread.MAIN),
+        Place("streams.counting", "Counts.rows", ROWS, Thread.OTHER),
+        Place("streams.counting", "VideoCounts.rows", ROWS, Thread.OTHER),
+        Place("sinks.delta", "DeltaRows.months", ROWS, Thread.OTHER),
+        Place("sinks.delta", "DeltaRows.block", ENCODE, Thread.OTHER),
+    )
+)
+
+#: In the order of the path, as the worker counts on this machine. One added here is timed.
 PLACES: tuple[Place, ...] = (
-    Place("streams.transport", "drain", UNPACK, Thread.KAFKA),
-    Place("streams.decoding", "Decoder.decode", DECODE, Thread.MAIN),
-    Place("streams.counting", "Counts.add", COUNT, Thread.MAIN),
-    Place("streams.counting", "Counts.rows", ROWS, Thread.OTHER),
-    Place("streams.counting", "VideoCounts.rows", ROWS, Thread.OTHER),
-    Place("sinks.delta", "DeltaRows.months", ROWS, Thread.OTHER),
-    Place("sinks.writer", "counts_block", ENCODE, Thread.OTHER),
+    *_COUNTING,
     Place("sinks.native", "Block.encode", ENCODE, Thread.OTHER),
     Place("sinks.writer", "Writer._insert", INSERT, Thread.OTHER),
     Place("sinks.claims", "Claims.claim", CLAIM, Thread.OTHER),

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from loadtest.peers.fetching import fetches
 from loadtest.peers.job import Entry, Job, Key
 from schemas.topics import EventType
-from sinks.delta import DeltaRows
+from sinks.delta import DeltaRows, Rows
 from streams.batch import RecordBatch
-from streams.counting import counts_for
-from streams.decoding import Decoder
+from streams.counters import compiled, counters
+from streams.kernel import KernelRows
+from streams.records import Records
 from streams.rules import Rules
 
 
@@ -21,15 +22,15 @@ async def main() -> None:
     entry = Entry("tagpulse")
     job = entry.job
     fetched = await _fetch_all(job)
-    decoders = {topic: Decoder(EventType(kind), Rules()) for topic, kind in job.topics.items()}
-    counts = {topic: counts_for(EventType(kind)) for topic, kind in job.topics.items()}
+    made = counters({topic: EventType(kind) for topic, kind in job.topics.items()}, Rules(), "auto")
+    counts = {topic: counter.begin() for topic, counter in made.items()}
     clock = time.time()
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)  # as the worker does
     entry.begin()
     for batch in fetched:
-        counts[batch.topic].add(decoders[batch.topic].decode(batch, clock))
+        counts[batch.topic].count(batch, clock)
     entry.end()
     entry.deliver(keyed(count.rows() for count in counts.values()))
 
@@ -41,16 +42,20 @@ async def _fetch_all(job: Job) -> list[RecordBatch]:
         first = records.next_fetch_offset
         found = [(record.offset, record.value) for record in records]
         offsets, values = [offset for offset, _ in found], [value for _, value in found]
-        fetched.append(RecordBatch(tp.topic, tp.partition, 0, first, records.next_fetch_offset, offsets, values))
+        # As the worker's transport leaves them to the kernel: end to end.
+        laid = Records.of(offsets, values) if compiled("auto", Rules()) else values
+        fetched.append(RecordBatch(tp.topic, tp.partition, 0, first, records.next_fetch_offset, offsets, laid))
         seen += len(values)
         if seen >= job.events:
             break
     return fetched
 
 
-def keyed(deltas: Iterable[DeltaRows]) -> Iterator[tuple[Key, int]]:
+def keyed(deltas: Iterable[Rows]) -> Iterator[tuple[Key, int]]:
     """The rows of deltas, one by one."""
-    for rows in deltas:
+    for delta in deltas:
+        rows = delta.delta_rows() if isinstance(delta, KernelRows) else delta
+        assert isinstance(rows, DeltaRows)
         tags = iter(zip(rows.hashtags, rows.events, strict=True))
         for minute, country, sticker, size in zip(
             rows.cell_minutes, rows.cell_countries, rows.cell_stickers, rows.cell_sizes, strict=True
