@@ -12,7 +12,7 @@ from sinks.delta import Rows
 from streams.batch import RecordBatch
 from streams.counting import Outcome, counts_for
 from streams.decoding import Decoder, Forms
-from streams.kernel import KernelCounter, KernelUnavailable, unsupported
+from streams.kernel import KernelCounter, KernelUnavailable, Vocabulary, unsupported
 from streams.rules import Rules
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,8 @@ def counters(event_types: Mapping[str, EventType], rules: Rules, kernel: Kernel)
     """
     if compiled(kernel, rules):
         log.info("loading the compiled kernel (the first time on a machine it takes some 20 s)")
-        return {topic: KernelCounter(kind, rules) for topic, kind in event_types.items()}
+        vocabulary = Vocabulary(rules)
+        return {topic: KernelCounter(kind, rules, vocabulary) for topic, kind in event_types.items()}
     if kernel == "auto":
         log.info("counting in plain Python, which is several times slower: %s", unsupported(rules))
     forms = Forms(rules.max_tag_bytes)

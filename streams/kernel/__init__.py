@@ -17,5 +17,6 @@ from streams.kernel.compiled import KernelUnavailable, unsupported
 from streams.kernel.counter import KernelCounter
 from streams.kernel.counts import KernelCounts
 from streams.kernel.rows import KernelRows
+from streams.kernel.vocabulary import Vocabulary
 
-__all__ = ["KernelCounter", "KernelCounts", "KernelRows", "KernelUnavailable", "unsupported"]
+__all__ = ["KernelCounter", "KernelCounts", "KernelRows", "KernelUnavailable", "Vocabulary", "unsupported"]

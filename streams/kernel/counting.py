@@ -50,7 +50,7 @@ def count_records(
     buf: Any, starts: Any, lengths: Any, todo: Any, rules: Any, words: Any, tag_slots: Any, tag_entries: Any,
     tag_arena: Any, sticker_slots: Any, sticker_entries: Any, sticker_arena: Any, form_entries: Any, group_forms: Any,
     cells: Any, cell_keys: Any, table: Any, pending: Any, video_keys: Any, videos: Any, totals: Any, misses: Any,
-    later: Any, state: Any, record: Any, tags: Any,
+    later: Any, state: Any, record: Any, tags: Any, strings: Any,
 ) -> Any:  # fmt: skip
     """Count the records whose numbers are in `todo`, from state[AT] on.
 
@@ -69,7 +69,7 @@ def count_records(
         if 0 < length <= rules[layout.MAX_RECORD_BYTES]:
             status = scan(
                 buf, i, i + length, rules, words, tag_slots, tag_entries, tag_arena, sticker_slots, sticker_entries,
-                sticker_arena, record, tags, misses, state,
+                sticker_arena, record, tags, strings, misses, state,
             )  # fmt: skip
         if status == COUNTED:
             _count(record, tags, rules, words, form_entries, group_forms, cells, cell_keys, table, pending,

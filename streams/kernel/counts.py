@@ -36,9 +36,13 @@ class KernelCounts:
         self.records = 0
         """Records folded in, rejects included."""
         self._counter = counter
+        self._vocabulary = counter.vocabulary
         self._generation = generation
         self._totals = np.zeros(layout.TOTALS_SIZE, np.int64)
-        self._table: Words = np.zeros(2 * _FIRST_SLOTS, np.uint64)
+        slots = _FIRST_SLOTS
+        while 2 * slots <= counter.last_rows:
+            slots *= 2
+        self._table: Words = np.zeros(2 * slots, np.uint64)
         self._cells: Words = np.zeros(2 * _FIRST_CELLS, np.uint64)
         self._cell_keys: Words = np.zeros(_FIRST_CELLS, np.uint64)
         videos = _FIRST_VIDEOS if counter.rules_at(0)[layout.HAS_STICKER] else 0
@@ -77,7 +81,7 @@ class KernelCounts:
             slow.append(later[~unknown] >> 1)
             todo = later[unknown] >> 1
             noted = misses[: layout.MISS_WORDS * int(state[layout.MISSES])]
-            if len(todo) and not self._counter.learn(self._generation, records.buffer, noted, outcome.display_forms):
+            if len(todo) and not self._vocabulary.learn(self._generation, records.buffer, noted, outcome.display_forms):
                 slow.append(todo)
                 break
         self.records += len(records)
@@ -95,9 +99,9 @@ class KernelCounts:
                 records.buffer, records.starts, records.lengths, todo, rules, self._counter.words,
                 generation.tags.slots, generation.tags.entries, generation.tags.arena,
                 generation.stickers.slots, generation.stickers.entries, generation.stickers.arena,
-                generation.forms.entries, self._counter.group_forms,
+                generation.forms.entries, self._vocabulary.group_forms,
                 self._cells, self._cell_keys, self._table, scratch.pending, self._video_keys, self._videos,
-                self._totals, scratch.misses, later, scratch.state, scratch.record, scratch.tags,
+                self._totals, scratch.misses, later, scratch.state, scratch.record, scratch.tags, scratch.strings,
             )  # fmt: skip
             if answer == layout.FINISHED:
                 return later[: int(scratch.state[layout.LATER])]
@@ -112,7 +116,7 @@ class KernelCounts:
         outcome.slow = len(values)
         outcome.rejects = decoded.rejects
         outcome.dropped_tags.update(decoded.dropped_tags)
-        self._counter.show(decoded.display_forms, outcome.display_forms)
+        self._vocabulary.show(decoded.display_forms, outcome.display_forms)
 
     def add(self, decoded: Decoded) -> None:
         """Fold in columns and rejects that a `Decoder` made, as `Counts` does."""
@@ -123,8 +127,8 @@ class KernelCounts:
     def _fold(self, decoded: Decoded) -> None:
         if not len(decoded):
             return
-        forms = _Numbers(decoded.tags, lambda new: self._counter.intern_forms(self._generation, new))
-        stickers = self._counter.intern_stickers(self._generation, decoded.stickers)
+        forms = _Numbers(decoded.tags, lambda new: self._vocabulary.intern_forms(self._generation, new))
+        stickers = self._vocabulary.intern_stickers(self._generation, decoded.stickers)
         columns = np.empty((len(decoded), 6), np.int64)
         columns[:, 0] = decoded.minutes
         columns[:, 1] = [country_code(country) for country in decoded.countries]
@@ -162,6 +166,7 @@ class KernelCounts:
     def rows(self) -> KernelRows:
         """The counts as rows for the writer."""
         functions, rows, videos = self._counter.functions, int(self._totals[layout.ROWS]), None
+        self._counter.last_rows = rows
         sizes = np.zeros(int(self._totals[layout.CELLS]), np.int64)
         forms, events = np.empty(rows, np.int64), np.empty(rows, np.uint64)
         functions.list_rows(self._table, sizes, forms, events)

@@ -24,19 +24,19 @@ def _build(version: str) -> dict[str, Any]:
 
     @entry(
         INT, BYTES, I64, I64, I64, I64, U64, *_INTERNED, *_INTERNED, U64, I64, U64, U64, U64, U64, U64, U64, I64,
-        I64, I64, I64, I64, I64,
+        I64, I64, I64, I64, I64, I64,
     )  # fmt: skip
     def count_records(
         buf: Any, starts: Any, lengths: Any, todo: Any, rules: Any, words: Any, tag_slots: Any, tag_entries: Any,
         tag_arena: Any, sticker_slots: Any, sticker_entries: Any, sticker_arena: Any, form_entries: Any,
         group_forms: Any, cells: Any, cell_keys: Any, slots: Any, pending: Any, video_keys: Any, videos: Any,
-        totals: Any, misses: Any, later: Any, state: Any, record: Any, tags: Any,
+        totals: Any, misses: Any, later: Any, state: Any, record: Any, tags: Any, strings: Any,
     ) -> Any:  # fmt: skip
         version  # noqa: B018
         return counting.count_records(
             buf, starts, lengths, todo, rules, words, tag_slots, tag_entries, tag_arena, sticker_slots,
             sticker_entries, sticker_arena, form_entries, group_forms, cells, cell_keys, slots, pending, video_keys,
-            videos, totals, misses, later, state, record, tags,
+            videos, totals, misses, later, state, record, tags, strings,
         )  # fmt: skip
 
     @entry(INT, I64, I64, U64, I64, U64, U64, U64, U64, U64, U64, U64, I64, I64)

@@ -13,7 +13,7 @@ import numpy as np
 
 from streams.kernel.jit import i64, inner, u64
 from streams.kernel.layout import ENTRY_WORDS, SECRET_A, SECRET_B, SECRET_C
-from streams.kernel.primitives import byte_at, folded, word_at
+from streams.kernel.primitives import byte_at, folded, prefetch, word_at
 
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF_BITS = np.uint64(32)
@@ -57,10 +57,35 @@ def _same(buf: Any, i: Any, arena: Any, start: Any, length: Any) -> Any:
 
 
 @inner
+def hash_of(buf: Any, i: Any, length: Any, words: Any) -> Any:
+    """The hash of the string [i, i + length) of `buf`, for `lookup_hashed`."""
+    return _hash(word_of(buf, i, length), word_of(buf, i + 8, length - 8), buf, i, length, words)
+
+
+@inner
+def prefetch_slot(h: Any, slots: Any) -> None:
+    """The slot where the search for a string with this hash begins will be wanted soon."""
+    prefetch(slots, i64(h & u64(slots.size - 1)))
+
+
+@inner
+def prefetch_entry(h: Any, slots: Any, entries: Any) -> None:
+    """And the entry that this slot names."""
+    slot = slots[h & u64(slots.size - 1)]
+    if slot != u64(0):
+        prefetch(entries, (i64(slot & _LOW_HALF) - 1) * ENTRY_WORDS)
+
+
+@inner
 def lookup(buf: Any, i: Any, length: Any, slots: Any, entries: Any, arena: Any, words: Any) -> Any:
     """The entry of the string [i, i + length) of `buf`; where there is none, -1 - the slot it belongs in."""
+    return lookup_hashed(buf, i, length, hash_of(buf, i, length, words), slots, entries, arena)
+
+
+@inner
+def lookup_hashed(buf: Any, i: Any, length: Any, h: Any, slots: Any, entries: Any, arena: Any) -> Any:
+    """As `lookup`, for a string whose hash is known."""
     first, second = word_of(buf, i, length), word_of(buf, i + 8, length - 8)
-    h = _hash(first, second, buf, i, length, words)
     mask = u64(slots.size - 1)
     at = h & mask
     while True:

@@ -60,6 +60,10 @@ TAG, STICKER = 0, 1
 # ---- bounds -------------------------------------------------------------------------------------------
 MAX_TAGS_FAST = 64
 """Distinct tags up to which a record is counted here. They are compared one by one."""
+STRINGS_AT_ONCE = 16
+"""Tags that are looked up together."""
+STRING_WORDS = 3
+"""Words that describe one of them: start, length, hash."""
 MAX_GROUPS = 64
 """Groups are bits of a word."""
 MAX_KEYS_OF_RECORD = 1 + MAX_TAGS_FAST + MAX_GROUPS

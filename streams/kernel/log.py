@@ -14,7 +14,7 @@ from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.default_records import DefaultRecordBatch
-from aiokafka.record.util import calc_crc32c
+from crc32c import crc32c
 
 from streams.kernel.parsing import parse_all
 from streams.records import Records
@@ -83,7 +83,7 @@ def read(
         if end < begin + _HEADER.size:
             raise CorruptRecordException(f"a record batch of {length} bytes")
         base, _, _, _, crc, attributes, last, _, _, producer, _, _, number = _HEADER.unpack_from(data, begin)
-        if check_crcs and crc != calc_crc32c(memoryview(data)[begin + _CHECKED_FROM : end]):
+        if check_crcs and crc != crc32c(memoryview(data)[begin + _CHECKED_FROM : end]):
             raise CorruptRecordException(f"the checksum of the batch at offset {base} is wrong")
         while ahead and ahead[-1][1] <= base:
             producers.add(ahead.pop()[0])

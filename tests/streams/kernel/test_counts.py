@@ -14,7 +14,16 @@ from sinks.delta import counts_block
 from streams.batch import RecordBatch
 from streams.counting import counts_for
 from streams.decoding import Decoder
-from streams.kernel import KernelCounter, KernelUnavailable, counter, counts, interned, layout, unsupported
+from streams.kernel import (
+    KernelCounter,
+    KernelUnavailable,
+    Vocabulary,
+    counts,
+    interned,
+    layout,
+    unsupported,
+    vocabulary,
+)
 from streams.rules import Rules
 from tests.streams.kernel.comparing import CLOCK, Pair, assert_same, records_of
 from tests.streams.kernel.mutating import good
@@ -66,7 +75,7 @@ def test_more_new_strings_than_can_be_noted(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_full_generation_learns_no_more_and_is_followed_by_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counter, "MAX_STRINGS", 100)
+    monkeypatch.setattr(vocabulary, "MAX_STRINGS", 100)
     pair = Pair(VIEW)
     values = [encode(event(hashtags=[f"t{n}"])) for n in range(1000)]
     made, slow = pair.compare(values, pieces=20)
@@ -180,9 +189,8 @@ def test_a_recount_elsewhere_gives_the_same_counts() -> None:
     reference = counts_for(STICKER)
     reference.add(Decoder(STICKER, Rules()).decode(whole, CLOCK))
     for seed in (1, 2):
-        kernel = KernelCounter(STICKER, Rules())
-        kernel.words[: layout.TYPE_HEAD] = np.random.default_rng(seed).integers(0, 2**63, layout.TYPE_HEAD, np.uint64)
-        kernel._generation = kernel._new_generation()
+        secrets = np.random.default_rng(seed).integers(0, 2**63, layout.TYPE_HEAD, np.uint64)
+        kernel = KernelCounter(STICKER, Rules(), Vocabulary(Rules(), secrets))
         kernel.begin().add_records(records_of(good(seed, 300)), CLOCK)
         delta = kernel.begin()
         delta.add_records(records_of(values), CLOCK)
