@@ -14,6 +14,7 @@ from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.record.memory_records import MemoryRecords
 
 from streams.batch import RecordBatch
+from streams.gaps import gaps
 from streams.kernel import log
 
 #: A fetch may unpack to many times its size; agents get it in pieces no larger than this.
@@ -35,8 +36,16 @@ class KeptRecords:
 
 
 def keep_fetched_bytes() -> None:
-    """From now on fetchers of this process keep the bytes of what they fetch, for `drain_bytes`."""
+    """From now on fetchers of this process keep the bytes of what they fetch, for `gaps_in` and `drain_bytes`."""
     fetcher.MemoryRecords = KeptRecords
+
+
+def gaps_in(result: FetchResult) -> list[tuple[int, int]]:
+    """Where offsets are missing in `result` (see `streams.gaps`). Needs `keep_fetched_bytes`."""
+    records: Any = result._partition_records
+    if records is None or not isinstance(records._records, KeptRecords):
+        return []
+    return gaps(records._records.data, records.next_fetch_offset)
 
 
 def drain(result: FetchResult, tp: TopicPartition, epoch: int) -> list[RecordBatch]:

@@ -17,6 +17,9 @@ class Metrics:
         self._slow = Counter(
             "tagpulse_slow_records", "Records that the compiled kernel left to Python", ["topic"], registry=registry
         )
+        self._missing = Counter(
+            "tagpulse_missing_offsets", "Offsets that the log went past without a record", ["topic"], registry=registry
+        )
         self._rejects = Counter("tagpulse_rejects", "Records not counted", ["topic", "reason"], registry=registry)
         self._dropped = Counter("tagpulse_dropped_tags", "Hashtags dropped", ["topic", "reason"], registry=registry)
         self._deltas = Counter("tagpulse_deltas", "Deltas landed in ClickHouse", registry=registry)
@@ -35,6 +38,10 @@ class Metrics:
             self._rejects.labels(topic, reject.reason.value).inc()
         for reason, number in outcome.dropped_tags.items():
             self._dropped.labels(topic, reason).inc(number)
+
+    def missing(self, topic: str, offsets: int) -> None:
+        """The log has no record batch with so many offsets."""
+        self._missing.labels(topic).inc(offsets)
 
     def landed(self, counts: DeltaCounts, seconds: float) -> None:
         """A delta landed, `seconds` after its write began."""

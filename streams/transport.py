@@ -27,8 +27,9 @@ from faust.types import TP, ConsumerMessage
 
 from streams.batch import RecordBatch
 from streams.counters import compiled
-from streams.drain import drain, drain_bytes, keep_fetched_bytes
+from streams.drain import drain, drain_bytes, gaps_in, keep_fetched_bytes
 from streams.errors import SupersededError
+from streams.gaps import Doubts
 from streams.kafka import security_options
 
 log = logging.getLogger(__name__)
@@ -66,15 +67,16 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread that owns the aiokafka consumer."""
 
     _epochs: dict[TopicPartition, int]
+    _commit: asyncio.Task[None]
+    _doubts: Doubts
     _drained: Callable[[FetchResult, TopicPartition, int], list[RecordBatch]]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._epochs = {}
-        self._drained = drain
-        if compiled(self.app.settings.kernel, self.app.settings.rules()):
-            keep_fetched_bytes()
-            self._drained = drain_bytes
+        self._doubts = Doubts()
+        keep_fetched_bytes()
+        self._drained = drain_bytes if compiled(self.app.settings.kernel, self.app.settings.rules()) else drain
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf, settings = self.app.conf, self.app.settings
@@ -116,6 +118,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _seek_batches(self, starts: Mapping[TP, int], epoch: int) -> None:
         consumer = self._ensure_consumer()
         self._epochs.clear()
+        self._doubts.clear()
         for tp, offset in starts.items():
             partition = TopicPartition(tp.topic, tp.partition)
             consumer.seek(partition, offset)
@@ -148,6 +151,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         await self.call_thread(self._commit_for_lag, offsets)
 
     async def _commit_for_lag(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        # A thread that stops cancels its calls. aiokafka shields a commit from that and then forgets it, and asyncio
+        # logs a traceback when the group refuses it: so it is a task that somebody listens to until its end.
+        self._commit = asyncio.create_task(self._committed(offsets))
+        await asyncio.shield(self._commit)
+
+    async def _committed(self, offsets: Mapping[tuple[str, int], int]) -> None:
         try:
             await self._ensure_consumer().commit(
                 {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
@@ -178,6 +187,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             if not self.consumer.flow_active:
                 return {}
             drained: dict[TP, list[RecordBatch]] = {}
+            waits = [max(deadline - time.monotonic(), 0)]
             for tp in list(fetcher._records):
                 if tp not in active:
                     if not fetcher._subscriptions.is_assigned(tp):
@@ -186,22 +196,38 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 found = fetcher._records[tp]
                 if type(found) is not FetchResult and drained:
                     break  # The error is raised on the next call, after what we have.
-                pieces = self._drained(found, tp, self._epochs.get(tp, -1)) if type(found) is FetchResult else None
+                pieces: list[RecordBatch] | None = None
+                if type(found) is FetchResult:
+                    wait = self._wait_for_gaps(found, tp)
+                    if wait:
+                        waits.append(wait)
+                        continue
+                    pieces = self._drained(found, tp, self._epochs.get(tp, -1)) if wait is None else []
                 del fetcher._records[tp]
                 fetcher._notify(fetcher._wait_consume_future)
                 if pieces is None:
                     found.check_raise()
                 elif pieces:
                     drained[TP(tp.topic, tp.partition)] = pieces
-            left = deadline - time.monotonic()
-            if drained or left <= 0:
+            if drained or waits[0] <= 0:
                 return drained
             waiter = fetcher._create_fetch_waiter()
-            done, _ = await asyncio.wait([waiter], timeout=left)
-            if not done or fetcher._closed:
+            done, _ = await asyncio.wait([waiter], timeout=min(waits))
+            if fetcher._closed:
                 waiter.cancel()
                 return {}
-            waiter.result()  # Raises errors of the group's coordination.
+            if done:
+                waiter.result()  # Raises errors of the group's coordination.
+            else:
+                waiter.cancel()
+
+    def _wait_for_gaps(self, found: FetchResult, tp: TopicPartition) -> float | None:
+        """See Doubts.wait_s."""
+        missing = gaps_in(found)
+        wait = self._doubts.wait_s(tp, missing, found._assignment.state_value(tp).highwater or 0)
+        if missing and wait is None:
+            self.app.metrics.missing(tp.topic, sum(end - begin for begin, end in missing))
+        return wait
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
