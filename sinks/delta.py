@@ -15,7 +15,8 @@ from sinks.native import Block
 
 #: The event type of receipts; no event has it.
 RECEIPT = "__receipt"
-_KIND_COUNT, _KIND_RECEIPT, _KIND_REJECT = 0, 1, 2
+#: Values of the column `kind`.
+COUNT_KIND, RECEIPT_KIND, REJECT_KIND = 0, 1, 2
 
 
 class VideoIds(NamedTuple):
@@ -48,7 +49,7 @@ class Rows(Protocol):
         """The counts (not the rejects) of one month."""
 
     def block(self, log: str, next_offset: int, records: int, expires: datetime) -> Block:
-        """All rows in one block for the table `ingest`: counts, one receipt a month, rejects.
+        """All rows in one block for the table `ingest`: one receipt a month, counts, rejects.
 
         `log` is topic/incarnation/partition, `next_offset` the claim's `next`, `records` what it covers.
         """
@@ -122,39 +123,41 @@ def receipt_window(month: int) -> int:
 
 
 def _codes(values: Sequence[str]) -> tuple[list[str], npt.NDArray[np.uint32]]:
-    index: dict[str, int] = {}
-    codes = np.fromiter((index.setdefault(v, len(index)) for v in values), "u4", len(values))
-    return list(index), codes
+    keys = sorted(set(values), key=str.encode)
+    index = {key: code for code, key in enumerate(keys)}
+    return keys, np.fromiter((index[value] for value in values), "u4", len(values))
 
 
 def counts_block(rows: DeltaRows, log: str, next_offset: int, records: int, expires: datetime) -> Block:
-    """All rows of a delta in one block for the table `ingest`: counts, one receipt a month, rejects.
+    """All rows of a delta in one block for the table `ingest`: one receipt a month, counts, rejects.
+
+    Receipts come before all event types in the key of the tables: counts that are sorted, too, need no sorting there.
 
     `log` is topic/incarnation/partition, `next_offset` the claim's `next`, `records` what it covers.
     """
     receipts, rejects = rows.months(), rows.rejects
     n_counts, n_receipts, n_rejects = len(rows.hashtags), len(receipts), len(rejects)
-    extra = n_receipts + n_rejects
-    block = Block(n_counts + extra)
-    kinds = np.repeat(np.array([_KIND_COUNT, _KIND_RECEIPT, _KIND_REJECT], "u1"), [n_counts, n_receipts, n_rejects])
+    block = Block(n_receipts + n_counts + n_rejects)
+    kinds = np.repeat(np.array([RECEIPT_KIND, COUNT_KIND, REJECT_KIND], "u1"), [n_receipts, n_counts, n_rejects])
     block.numbers("kind", "UInt8", kinds)
-    sizes = np.asarray([*rows.cell_sizes, *[1] * extra], "i8")
+    sizes = np.asarray([*[1] * n_receipts, *rows.cell_sizes, *[1] * n_rejects], "i8")
     seconds = np.array(
-        [*(m * 60 for m in rows.cell_minutes), *(receipt_window(m) for m in receipts), *[0] * n_rejects],
+        [*(receipt_window(m) for m in receipts), *(m * 60 for m in rows.cell_minutes), *[0] * n_rejects],
         "<u4",
     )
     block.numbers("window_start", "DateTime('UTC')", np.repeat(seconds, sizes))
     block.low_cardinality("event_type", [rows.event_type, RECEIPT, ""], kinds)
     for name, values in (("country", rows.cell_countries), ("sticker", rows.cell_stickers)):
-        keys, codes = _codes([*values, *[""] * extra])
+        keys, codes = _codes([*[""] * n_receipts, *values, *[""] * n_rejects])
         block.low_cardinality(name, keys, np.repeat(codes, sizes))
-    block.strings("hashtag", [*rows.hashtags, *[log] * n_receipts, *[""] * n_rejects])
-    block.numbers("events", "UInt64", np.array([*rows.events, *[records] * n_receipts, *[0] * n_rejects], "<u8"))
+    block.strings("hashtag", [*[log] * n_receipts, *rows.hashtags, *[""] * n_rejects])
+    block.numbers("events", "UInt64", np.array([*[records] * n_receipts, *rows.events, *[0] * n_rejects], "<u8"))
     if rows.video_ids is not None:
         ends, flat = rows.video_ids
-        block.arrays("video_ids", np.concatenate([ends, np.full(extra, len(flat), "u8")]), flat)
+        last = np.full(n_rejects, len(flat), "u8")
+        block.arrays("video_ids", np.concatenate([np.zeros(n_receipts, "u8"), ends, last]), flat)
     landed = np.zeros(block.rows, "<u8")
-    landed[n_counts : n_counts + n_receipts] = next_offset
+    landed[:n_receipts] = next_offset
     block.numbers("landed", "UInt64", landed)
     block.constant("expires", "DateTime64(3, 'UTC')", "<i8", round(expires.timestamp() * 1000))
     if rejects:

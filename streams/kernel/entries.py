@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.kernel import counting, encoding, framing, interning, table
+from streams.kernel import counting, encoding, framing, interning, sorting, table
 from streams.kernel.jit import BYTES, I64, INT, NOTHING, U8, U64, entry, fingerprint
 
 _INTERNED = (U64, U64, BYTES)  # slots, entries, arena
@@ -78,6 +78,18 @@ def _build(version: str) -> dict[str, Any]:
     ) -> None:
         version  # noqa: B018
         table.list_videos(slots, cell_sizes, forms, keys, ids, number, ends, flat, words)
+
+    @entry(NOTHING, I64, U64, U64, U64, BYTES, I64, I64)
+    def sort_strings(
+        forms: Any, first: Any, second: Any, entries: Any, arena: Any, order: Any, scratch: Any
+    ) -> None:  # fmt: skip
+        version  # noqa: B018
+        sorting.sort_strings(forms, first, second, entries, arena, order, scratch)
+
+    @entry(NOTHING, I64, I64, I64, I64, I64)
+    def deal(rows: Any, keys: Any, ranks: Any, places: Any, dealt: Any) -> None:
+        version  # noqa: B018
+        sorting.deal(rows, keys, ranks, places, dealt)
 
     @entry(INT, I64, U64)
     def encoded_size(forms: Any, entries: Any) -> Any:

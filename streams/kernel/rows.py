@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from schemas.rejects import Reject
 from schemas.topics import EventType
-from sinks.delta import RECEIPT, DeltaRows, VideoIds, receipt_window
+from sinks.delta import COUNT_KIND, RECEIPT, RECEIPT_KIND, REJECT_KIND, DeltaRows, VideoIds, receipt_window
 from sinks.native import Block, varint
 from streams.kernel.compiled import functions
 from streams.kernel.interned import Generation, Interner, Words
 from streams.kernel.layout import COUNTRY_BITS, STICKER_BITS
+from streams.kernel.ordering import in_order, key_order
 from streams.records import Ints
 
 
@@ -43,36 +44,39 @@ class ArenaBlock(Block):
         column[self.rows - len(values) :] = values
         self.numbers(name, "UInt64", column)
 
-    def interned(self, name: str, numbers: Ints, names: Interner, others: Sequence[str]) -> None:
-        """A String column: the strings with these numbers, then others."""
-        if len(numbers) + len(others) != self.rows:
-            raise ValueError(f"column {name} has {len(numbers) + len(others)} values, the block {self.rows}")
+    def interned(self, name: str, before: Sequence[str], numbers: Ints, names: Interner) -> None:
+        """A String column: some strings, then those with these numbers, then empty ones."""
+        empty = self.rows - len(before) - len(numbers)
         encoded = np.empty(functions().encoded_size(numbers, names.entries), np.uint8)
         functions().encode_strings(numbers, names.entries, names.arena, encoded)
-        rest = (varint(len(raw)) + raw for raw in (other.encode() for other in others))
-        self._add(name, "String", encoded.tobytes(), *rest)
+        first = (varint(len(raw)) + raw for raw in (text.encode() for text in before))
+        self._add(name, "String", *first, encoded.tobytes(), bytes(empty))
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """A column of few distinct strings: row i holds keys[codes[i]]. The keys come in the order of the rows."""
+    """A column of few distinct strings: row i holds keys[codes[i]]. The keys are sorted by their bytes."""
 
     keys: list[str]
     codes: Ints
 
     @classmethod
-    def of(cls, distinct: Sequence[str], places: Ints, firsts: Ints) -> Texts:
-        """From what `np.unique` gives: distinct values, their places in the rows, and the first row of each."""
-        order = np.argsort(firsts)
-        ranks = np.empty_like(order)
+    def of(cls, distinct: Sequence[str], places: Ints) -> Texts:
+        """From what `np.unique` gives: distinct values, and the place of each row's among them."""
+        order = sorted(range(len(distinct)), key=lambda place: distinct[place].encode())
+        ranks = np.empty(len(order), np.int64)
         ranks[order] = np.arange(len(order))
-        return cls([distinct[at] for at in order.tolist()], ranks[places])
+        return cls([distinct[place] for place in order], ranks[places])
 
-    def repeated(self, sizes: Ints, blanks: int) -> tuple[list[str], Ints]:
-        """Keys and codes where each row comes as often as `sizes` says, then `blanks` times ""."""
-        keys = self.keys if "" in self.keys or not blanks else [*self.keys, ""]
-        blank = keys.index("") if blanks else 0
-        return keys, np.concatenate([np.repeat(self.codes, sizes), np.full(blanks, blank)])
+    def column(self, rows: Ints, before: int, after: int) -> tuple[list[str], Ints]:
+        """Keys and codes of some rows, with so many times "" before and after them."""
+        if not before + after:
+            return self.keys, self.codes[rows]
+        added = self.keys[:1] != [""]
+        codes = self.codes[rows] + added
+        return ([""] if added else []) + self.keys, np.concatenate(
+            [np.zeros(before, np.int64), codes, np.zeros(after, np.int64)]
+        )
 
     def list(self) -> list[str]:
         """The strings, row by row."""
@@ -107,13 +111,13 @@ class KernelRows:
         generation: Generation,
     ) -> KernelRows:
         """Rows (form and events of each) from what the compiled code laid out."""
-        countries, *places = _unique(cell_keys & np.uint64((1 << COUNTRY_BITS) - 1))
-        stickers, *others = _unique((cell_keys >> np.uint64(COUNTRY_BITS)) & np.uint64((1 << STICKER_BITS) - 1))
+        countries, places = _unique(cell_keys & np.uint64((1 << COUNTRY_BITS) - 1))
+        stickers, others = _unique((cell_keys >> np.uint64(COUNTRY_BITS)) & np.uint64((1 << STICKER_BITS) - 1))
         return cls(
             event_type.value,
             (cell_keys >> np.uint64(COUNTRY_BITS + STICKER_BITS)).astype(np.int64),
-            Texts.of([_country(code) for code in countries.tolist()], *places),
-            Texts.of(generation.sticker_forms.texts(stickers), *others),
+            Texts.of([_country(code) for code in countries.tolist()], places),
+            Texts.of(generation.sticker_forms.texts(stickers), others),
             cell_sizes,
             *rows,
             video_ids,
@@ -138,25 +142,26 @@ class KernelRows:
     def block(self, log: str, next_offset: int, records: int, expires: datetime) -> Block:
         """What `sinks.delta.counts_block(self.delta_rows(), ...)` gives, byte for byte."""
         receipts = self.months()
-        n_counts, n_receipts, n_rejects = len(self.forms), len(receipts), len(self.rejects)
-        extra = n_receipts + n_rejects
-        block = ArenaBlock(n_counts + extra)
-        kinds = np.repeat(np.arange(3, dtype="u1"), [n_counts, n_receipts, n_rejects])
+        n_receipts, n_rejects = len(receipts), len(self.rejects)
+        rows, cells = self._sorted()
+        block = ArenaBlock(n_receipts + len(rows) + n_rejects)
+        kinds = np.repeat(np.array([RECEIPT_KIND, COUNT_KIND, REJECT_KIND], "u1"), [n_receipts, len(rows), n_rejects])
         block.numbers("kind", "UInt8", kinds)
-        windows = np.array([*map(receipt_window, receipts), *[0] * n_rejects], "<u4")
-        minutes = np.repeat((self.cell_minutes * 60).astype("<u4"), self.cell_sizes)
-        block.numbers("window_start", "DateTime('UTC')", np.concatenate([minutes, windows]))
+        minutes = (self.cell_minutes * 60).astype("<u4")[cells]
+        windows = np.array([receipt_window(month) for month in receipts], "<u4")
+        block.numbers("window_start", "DateTime('UTC')", np.concatenate([windows, minutes, np.zeros(n_rejects, "<u4")]))
         block.low_cardinality("event_type", [self.event_type, RECEIPT, ""], kinds)
-        block.low_cardinality("country", *self.cell_countries.repeated(self.cell_sizes, extra))
-        block.low_cardinality("sticker", *self.cell_stickers.repeated(self.cell_sizes, extra))
-        block.interned("hashtag", self.forms, self.names, [*[log] * n_receipts, *[""] * n_rejects])
-        others = np.array([*[records] * n_receipts, *[0] * n_rejects], "<u8")
-        block.numbers("events", "UInt64", np.concatenate([self.events.astype("<u8"), others]))
+        block.low_cardinality("country", *self.cell_countries.column(cells, n_receipts, n_rejects))
+        block.low_cardinality("sticker", *self.cell_stickers.column(cells, n_receipts, n_rejects))
+        block.interned("hashtag", [log] * n_receipts, self.forms[rows], self.names)
+        events = [np.full(n_receipts, records, "<u8"), self.events[rows].astype("<u8"), np.zeros(n_rejects, "<u8")]
+        block.numbers("events", "UInt64", np.concatenate(events))
         if self.video_ids is not None:
-            ends, flat = self.video_ids
-            block.arrays("video_ids", np.concatenate([ends, np.full(extra, len(flat), "u8")]), flat)
+            ends, flat = in_order(self.video_ids, rows)
+            last = np.full(n_rejects, len(flat), np.uint64)
+            block.arrays("video_ids", np.concatenate([np.zeros(n_receipts, np.uint64), ends, last]), flat)
         landed = np.zeros(block.rows, "<u8")
-        landed[n_counts : n_counts + n_receipts] = next_offset
+        landed[:n_receipts] = next_offset
         block.numbers("landed", "UInt64", landed)
         block.constant("expires", "DateTime64(3, 'UTC')", "<i8", round(expires.timestamp() * 1000))
         if self.rejects:
@@ -175,24 +180,34 @@ class KernelRows:
         block.last_numbers("length", [reject.length for reject in self.rejects])
         block.last("sha256", [reject.sha256 for reject in self.rejects])
 
+    def _sorted(self) -> tuple[Ints, Ints]:
+        """The rows in the order of the tables' keys, and the cell of each."""
+        cells = np.repeat(np.arange(len(self.cell_sizes)), self.cell_sizes)
+        rows = key_order(
+            self.forms, self.names, cells, self.cell_minutes, self.cell_countries.codes, self.cell_stickers.codes
+        )
+        return rows, cells[rows]
+
     def delta_rows(self) -> DeltaRows:
-        """The same rows with their strings."""
-        numbers, places, _ = _unique(self.forms)
+        """The same rows with their strings, in the order of the tables' keys."""
+        rows, cells = self._sorted()
+        numbers, places = _unique(self.forms[rows])
         names = self.names.texts(numbers)
+        countries, stickers = self.cell_countries.list(), self.cell_stickers.list()
         return DeltaRows(
             self.event_type,
-            self.cell_minutes.tolist(),
-            self.cell_countries.list(),
-            self.cell_stickers.list(),
-            self.cell_sizes.tolist(),
+            self.cell_minutes[cells].tolist(),
+            [countries[cell] for cell in cells.tolist()],
+            [stickers[cell] for cell in cells.tolist()],
+            [1] * len(rows),
             [names[place] for place in places.tolist()],
-            self.events.tolist(),
-            self.video_ids,
+            self.events[rows].tolist(),
+            None if self.video_ids is None else in_order(self.video_ids, rows),
             self.rejects,
         )
 
 
-def _unique(values: npt.NDArray[np.integer]) -> tuple[Ints, Ints, Ints]:
-    """Distinct values; the place of each row's value among them; the first row of each value."""
-    distinct, firsts, places = np.unique(values.astype(np.int64), return_index=True, return_inverse=True)
-    return distinct, places, firsts
+def _unique(values: npt.NDArray[np.integer]) -> tuple[Ints, Ints]:
+    """Distinct values; the place of each row's value among them."""
+    distinct, places = np.unique(values.astype(np.int64), return_inverse=True)
+    return distinct, places

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,32 @@ def test_the_block_is_the_one_that_the_sink_builds(kind: EventType) -> None:
     assert found.encode() == wanted.encode()
     assert repr(rows.of_month(202512)) == repr(rows.delta_rows().of_month(202512))
     assert delta.rows().block("t/0/3", 77, 66, EXPIRES).encode() == wanted.encode()
+
+
+def test_rows_come_in_the_order_of_the_tables_keys() -> None:
+    """Which is that of bytes, however long the strings and wherever they differ."""
+    stems = ["", "a", "ab", "b" * 7, "b" * 8, "b" * 15, "b" * 16, "b" * 17, "é", "日本", "c" * 40, "@"]
+    tags = [stem + end for stem in stems for end in ("", "a", "z", "é", "a" * 9, "a" * 9 + "z" * 9, "0")]
+    random = Random(5)
+    values = [
+        encode(
+            event(
+                STICKER,
+                ts=f"2026-03-01T{random.randrange(10):02}:00:00Z",
+                country=random.choice(["US", "BR", None]),
+                sticker=random.choice(["heart", "Fire", "🎉"]),
+                hashtags=random.sample(tags, 3),
+            )
+        )
+        for _ in range(3_000)
+    ]
+    delta = KernelCounter(STICKER, Rules()).begin()
+    delta.add_records(records_of(values), CLOCK)
+    rows = delta.rows().delta_rows()
+    texts = zip(rows.cell_stickers, rows.hashtags, rows.cell_countries, strict=True)
+    keys = [(*(text.encode() for text in key), minute) for key, minute in zip(texts, rows.cell_minutes, strict=True)]
+    assert len(keys) > 3_000
+    assert keys == sorted(keys)
 
 
 @pytest.mark.parametrize("kind", list(EventType))
