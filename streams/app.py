@@ -19,6 +19,7 @@ from sinks.client import connect
 from sinks.errors import ConnectError, SinkError
 from sinks.migrations import require_current
 from sinks.writer import Writer
+from streams.allocator import keep_freed_memory
 from streams.checkpoints import Checkpoints
 from streams.counters import TopicCounter, counters
 from streams.health import Health
@@ -51,6 +52,7 @@ class PulseApp(faust.App):  # type: ignore[misc]
 
     async def on_first_start(self) -> None:
         """Connect to ClickHouse before the first partition can be assigned."""
+        keep_freed_memory()
         await super().on_first_start()
         self.metrics = Metrics()
         event_types = {topic.name: topic.event_type for topic in TOPICS}
