@@ -73,9 +73,9 @@ class Scanner:
             return
         rest, unreported = list(reversed(run)), 0
         log = run[0].claim.log
-        async for offset, value in self._reader.records(
-            log.topic, log.partition, run[0].claim.first, run[-1].claim.next
-        ):
+        # Claims of gaps alone need nothing from the log, which may begin after them.
+        first = max(run[0].claim.first, self._bounds[log.partition][0])
+        async for offset, value in self._reader.records(log.topic, log.partition, first, run[-1].claim.next):
             while offset >= rest[-1].claim.next:
                 yield _outcome(rest.pop())
             rest[-1].add(offset, value)
