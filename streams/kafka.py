@@ -7,6 +7,15 @@ from typing import Any
 
 from streams.settings import Settings
 
+#: What to do where the broker refuses a worker as a member of its group, by the error's name.
+GROUP_REMEDIES = {
+    "InvalidSessionTimeoutError": (
+        "Set TAGPULSE_KAFKA_SESSION_TIMEOUT_S within the broker's group.min.session.timeout.ms (by default 6 s) and "
+        "group.max.session.timeout.ms."
+    ),
+    "GroupAuthorizationFailedError": "Grant the worker read access to the group TAGPULSE_KAFKA_GROUP names.",
+}
+
 
 def security_options(settings: Settings) -> dict[str, Any]:
     """Keyword arguments for aiokafka's clients. Raises FileNotFoundError where the CA file is not there."""

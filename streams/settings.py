@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     kafka_idempotent_producer: bool = Field(True, description="off for brokers without it, like the embedded one")
     kafka_session_timeout_s: Positive = Field(10.0, description="a silent worker loses its partitions after this")
     kafka_rebalance_timeout_s: Positive = Field(30.0, description="time the group waits for a worker to hand over")
+    kafka_metadata_max_age_s: Positive = Field(60.0, description="partitions added to a topic are seen after this")
     kafka_fetch_max_wait_ms: Count = Field(50, description="longest wait of a fetch for fetch_min_bytes")
     kafka_fetch_min_bytes: Count = Field(1, description="more trades latency for CPU")
     kafka_fetch_max_bytes_per_partition: Count = Field(1024 * 1024, description="compressed bytes a fetch may bring")

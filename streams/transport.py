@@ -100,7 +100,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             # Backpressure may pause us for as long as ClickHouse is away; the watchdog looks for real stalls.
             max_poll_interval_ms=2**31 - 1,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
-            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
+            metadata_max_age_ms=int(settings.kafka_metadata_max_age_s * 1000),
             connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
             **security_options(settings),
         )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from schemas.topics import TOPICS
+from streams.kafka import GROUP_REMEDIES
 
 if TYPE_CHECKING:
     from streams.app import PulseApp
@@ -78,7 +79,7 @@ class Watchdog:
         except ConsumerStoppedError:
             return None
         except KafkaError as error:
-            return f"Kafka refuses this worker: {error!r}"
+            return f"Kafka refuses this worker: {error!r}. {GROUP_REMEDIES.get(type(error).__name__, '')}".rstrip()
         if stalled := app.checkpoints.stalled():
             return stalled
         for tp, age in ages.items():
