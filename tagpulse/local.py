@@ -1,4 +1,4 @@
-"""The local stack as tagpulse wants it: migrations first, a new incarnation for every new in-memory log."""
+"""The local stack as tagpulse wants it: migrations first, a new incarnation for every new log."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sinks.claims import Claims
 from sinks.client import connect
 from sinks.migrations import migrate
 from streams.settings import Settings
+from tagpulse.stack.broker import BrokerKind
 from tagpulse.stack.options import Endpoints, StackOptions
 
 
@@ -20,6 +21,8 @@ def local_options(
     workers: int = 1,
     partitions: int = 4,
     data: Path | None = None,
+    broker: BrokerKind = BrokerKind.EMBEDDED,
+    kafka_nodes: int = 1,
     kafka_port: int = 0,
     clickhouse_port: int = 0,
     settings: Mapping[str, str] | None = None,
@@ -33,6 +36,8 @@ def local_options(
 
     return StackOptions(
         data=data,
+        broker=broker,
+        kafka_nodes=kafka_nodes,
         kafka_port=kafka_port,
         clickhouse_port=clickhouse_port,
         workers=workers,
@@ -58,7 +63,7 @@ async def _new_incarnations(at: Endpoints) -> None:
     def run() -> None:
         claims = Claims(connect(at.clickhouse, at.credentials.user, at.credentials.password, at.database))
         for topic in TOPICS:
-            claims.start_incarnation(topic.name, "the embedded broker began a new log in memory")
+            claims.start_incarnation(topic.name, "the local broker began a new log")
 
     await asyncio.to_thread(run)
 
@@ -67,7 +72,7 @@ def worker_environment(at: Endpoints) -> dict[str, str]:
     """Settings for a worker, or any client of ours, on a running stack."""
     return {
         "TAGPULSE_KAFKA_BOOTSTRAP_SERVERS": at.kafka,
-        "TAGPULSE_KAFKA_IDEMPOTENT_PRODUCER": "false",  # the embedded broker has none
+        "TAGPULSE_KAFKA_IDEMPOTENT_PRODUCER": str(at.idempotent).lower(),
         "TAGPULSE_CLICKHOUSE_URL": at.clickhouse,
         "TAGPULSE_CLICKHOUSE_USER": at.credentials.user,
         "TAGPULSE_CLICKHOUSE_PASSWORD": at.credentials.password,

@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from sinks.client import connect
 from sinks.migrations import Retention, migrate
+from tests.brokers import require_kafka
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -38,6 +39,21 @@ class Server:
     password: str = "written"
     analyst_user: str = "analyst"
     analyst_password: str = "analysed"
+
+
+@pytest.fixture(scope="session")
+def kafka() -> None:
+    """Apache Kafka can be started here. Downloads it, so that no test's deadline has to wait for that."""
+    require_kafka()
+
+
+@pytest.fixture
+def broker_kind(request: pytest.FixtureRequest) -> str:
+    """The broker that stacks of this test run on: the embedded one, unless it is marked by `tests.brokers`."""
+    kind = str(getattr(request, "param", "embedded"))
+    if kind == "kafka":
+        request.getfixturevalue("kafka")
+    return kind
 
 
 @pytest.fixture(scope="session")

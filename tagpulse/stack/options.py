@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from schemas.topics import TOPICS
+from tagpulse.stack.broker import BrokerKind
 from tagpulse.stack.credentials import Credentials
 
 DATABASE = "tagpulse"
@@ -23,7 +24,9 @@ class Endpoints:
     """Where the servers of a running stack are, for clients on this machine."""
 
     kafka: str
-    """host:port"""
+    """host:port of every broker, by comma"""
+    idempotent: bool
+    """Whether Kafka knows idempotent producers; the embedded broker does not."""
     clickhouse: str
     """http://host:port"""
     credentials: Credentials
@@ -56,8 +59,13 @@ def clickhouse_command(port: int, data: Path) -> Sequence[str]:
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
     data: Path | None = None
-    """Where to keep ClickHouse's data, the logins and the logs; None: temporary, removed at the end."""
+    """Where to keep ClickHouse's data, Kafka's log, the logins and the logs of the processes; None: temporary,
+    removed at the end. The embedded broker's log is in memory all the same."""
+    broker: BrokerKind = BrokerKind.EMBEDDED
+    kafka_nodes: int = 1
+    """Nodes of Apache Kafka. With three or more, one may be away. The embedded broker is one process."""
     kafka_port: int = 0
+    """Of the first broker; further ones take the ports that follow."""
     clickhouse_port: int = 0
     """0: a free port is chosen. A restarted server keeps its port either way."""
     workers: int = 1
@@ -66,9 +74,10 @@ class StackOptions:
     prepare: Hook = _nothing
     """Once, when ClickHouse is up: migrations."""
     prepare_broker: Hook = _nothing
-    """For every new log, before its topics are made: the log of the embedded broker is in memory, so at every
-    start of the stack and after every death of the broker offsets begin again at 0. Whoever keeps track of
-    offsets must be told (a new incarnation of each topic)."""
+    """For every new log, before its topics are made. The log of the embedded broker is in memory, so at every
+    start of the stack and after every death of the broker offsets begin again at 0; Apache Kafka's log is new
+    once in the life of a data directory. Whoever keeps track of offsets must be told (a new incarnation of each
+    topic)."""
     worker_command: WorkerCommand = worker_command
     clickhouse_command: Callable[[int, Path], Sequence[str]] = clickhouse_command
     start_deadline_s: float = 120.0
@@ -84,6 +93,8 @@ class StackOptions:
 
 
 class EventKind(Enum):
+    FETCHING = "fetching"
+    """What it needs is being downloaded."""
     READY = "ready"
     """It serves, for the first time or again."""
     DIED = "died"
@@ -94,6 +105,8 @@ class EventKind(Enum):
     """The attempt to bring it back failed."""
     LOG_LOST = "log lost"
     """The broker died, and with it every event that was not counted yet."""
+    KEPT = "kept"
+    """Something is used as it was found, though another was asked for."""
     STOPPED = "stopped"
     """It ended because we asked."""
 
@@ -102,7 +115,7 @@ class EventKind(Enum):
 class StackEvent:
     kind: EventKind
     name: str
-    """`broker`, `clickhouse`, `worker-0`, …"""
+    """`broker` (`broker-1`, … of several), `clickhouse`, `worker-0`, …"""
     detail: str = ""
 
     def __str__(self) -> str:

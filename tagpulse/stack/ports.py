@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 from pathlib import Path
@@ -48,6 +49,13 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+async def accepts(port: int) -> None:
+    """Return when somebody accepts a connection on `port`. Raises OSError where nobody does."""
+    _, writer = await asyncio.open_connection(HOST, port)
+    writer.close()
+    await writer.wait_closed()
 
 
 def require_free(port: int, what: str) -> None:

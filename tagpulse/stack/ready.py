@@ -24,7 +24,7 @@ def ready_line(stack: Stack) -> str:
             "database": at.database,
             "topics": dict(at.topics),
             "pids": {
-                "broker": stack.broker.process.pid,
+                "brokers": [node.process.pid for node in stack.broker.nodes],
                 "clickhouse": stack.clickhouse.process.pid,
                 "workers": [worker.process.pid for worker in stack.workers],
             },

@@ -3,6 +3,7 @@
 DIR/lock               locked while a stack runs on DIR, holds its process id
 DIR/credentials.json   mode 0600
 DIR/clickhouse/        the server's data
+DIR/kafka/             the log of Apache Kafka, where it was asked for
 DIR/logs/              one file per process
 """
 
@@ -42,6 +43,11 @@ class RunDirectory:
     @property
     def clickhouse(self) -> Path:
         return self.path / "clickhouse"
+
+    @property
+    def kafka(self) -> Path:
+        """Made by whoever needs it."""
+        return self.path / "kafka"
 
     @property
     def credentials(self) -> Path:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import NoReturn
 
 from tagpulse.stack import credentials
 from tagpulse.stack.backoff import Backoff
-from tagpulse.stack.broker import Broker
+from tagpulse.stack.broker import Broker, BrokerKind
 from tagpulse.stack.clickhouse import ClickHouse
-from tagpulse.stack.errors import StackDiedError
+from tagpulse.stack.embedded_broker import EmbeddedBroker
+from tagpulse.stack.errors import DataDirectoryError, StackDiedError
+from tagpulse.stack.kafka.cluster import KafkaCluster
 from tagpulse.stack.logfile import LogFile
 from tagpulse.stack.options import Endpoints, EventKind, StackEvent, StackOptions
 from tagpulse.stack.rundir import RunDirectory
@@ -30,8 +32,9 @@ class Stack:
 
     - A worker that dies is restarted, for ever, with back-off.
     - ClickHouse is restarted on the same data and port; workers retry or die meanwhile, and come back.
-    - The broker's log is in memory. When it dies, events that were not counted yet are lost, and so are the
-      offsets. The workers are stopped, a new broker is started on the same port, `prepare_broker` announces
+    - A node of Apache Kafka is restarted on the same log and ports, too; nothing else need be done.
+    - The embedded broker's log is in memory. When it dies, events that were not counted yet are lost, and so are
+      the offsets. The workers are stopped, a new broker is started on the same port, `prepare_broker` announces
       the new log, the topics are made anew, the workers started.
     - Broker or ClickHouse dying again and again ends supervision: `wait` raises StackDiedError.
     """
@@ -82,7 +85,8 @@ class Stack:
             if self.directory.temporary
             else credentials.load_or_create(self.directory.credentials)
         )
-        self.broker = Broker(self._log("broker"), port=options.kafka_port)
+        self.broker = self._new_broker()
+        await self.broker.prepare(lambda what: self._on_event(StackEvent(EventKind.FETCHING, "broker", what)))
         self.clickhouse = ClickHouse(
             self._log("clickhouse"),
             data=self.directory.clickhouse,
@@ -92,24 +96,28 @@ class Stack:
             grace_s=options.server_grace_s,
             lock=self.directory.lock,
         )
-        for server in (self.broker, self.clickhouse):
-            self.servers.append(server)
-            self._cleanup.push_async_callback(self._end, server)
-            await server.start(options.start_deadline_s)
-            self._emit(EventKind.READY, server)
+        for servers in (self.broker.nodes, (self.clickhouse,)):
+            self.servers.extend(servers)
+            self._cleanup.push_async_callback(self._end_together, servers)
+            await self._start_together(servers)
         self.endpoints = Endpoints(
-            kafka=self.broker.bootstrap_servers, clickhouse=self.clickhouse.url, credentials=login
+            kafka=self.broker.bootstrap_servers,
+            idempotent=self.broker.idempotent,
+            clickhouse=self.clickhouse.url,
+            credentials=login,
         )
         await options.prepare(self.endpoints)
         await self._fill_broker()
-        self._cleanup.push_async_callback(self._end_workers)
+        self._cleanup.push_async_callback(lambda: self._end_together(self.workers))
         self.workers = [self._worker(index) for index in range(options.workers)]
         self.servers.extend(self.workers)
-        await self._start_workers()
+        await self._start_together(self.workers)
         self._cleanup.push_async_callback(self._cancel_keepers)
         limit = options.server_restart_attempts
         self._keep(self._keepers, self.clickhouse, partial(self._revive, self.clickhouse), limit)
-        self._keep(self._keepers, self.broker, self._revive_broker, limit)
+        for node in self.broker.nodes:
+            back = partial(self._revive, node) if self.broker.durable else partial(self._begin_new_log, node)
+            self._keep(self._keepers, node, back, limit)
         self._keep_workers(running=True)
 
     async def _stop(self) -> None:
@@ -120,6 +128,27 @@ class Stack:
             self._death.exception()  # seen: nobody may have waited for it
         await self._cleanup.aclose()
 
+    def _new_broker(self) -> Broker:
+        """Raises DataDirectoryError where the data directory keeps the log of another kind of broker."""
+        options, kept = self.options, self.directory.kafka
+        if options.broker is BrokerKind.KAFKA:
+            return KafkaCluster(
+                kept,
+                self.directory.logs,
+                nodes=options.kafka_nodes,
+                port=options.kafka_port,
+                grace_s=options.server_grace_s,
+                lock=self.directory.lock,
+            )
+        if kept.exists():
+            raise DataDirectoryError(
+                kept,
+                "it is a log of Apache Kafka, which the embedded broker cannot serve",
+                "Start with --broker kafka, or choose another data directory. To give up what in that log was not "
+                "counted yet, remove it: what was counted stays.",
+            )
+        return EmbeddedBroker(self._log("broker"), port=options.kafka_port)
+
     def _worker(self, index: int) -> Worker:
         return Worker(
             index,
@@ -129,19 +158,29 @@ class Stack:
             grace_s=self.options.worker_grace_s,
         )
 
-    async def _start_workers(self) -> None:
-        starts = [asyncio.create_task(self._revive(worker)) for worker in self.workers]
+    async def _start_together(self, servers: Sequence[Server]) -> None:
+        starts = [asyncio.create_task(self._revive(server)) for server in servers]
         try:
             await asyncio.gather(*starts)
         finally:
             await _cancel(starts)
-        for worker in self.workers:
-            self._emit(EventKind.READY, worker)
+        for server in servers:
+            self._emit(EventKind.READY, server)
 
     async def _fill_broker(self) -> None:
-        await self.options.prepare_broker(self.endpoints)
-        names = self.endpoints.topics.values()
-        await create_topics(self.endpoints.kafka, dict.fromkeys(names, self.options.partitions))
+        if self.broker.log_is_new:
+            await self.options.prepare_broker(self.endpoints)
+            self.broker.announced()
+        names, wanted = self.endpoints.topics.values(), self.options.partitions
+        found = await create_topics(
+            self.endpoints.kafka,
+            dict.fromkeys(names, wanted),
+            replication_factor=self.broker.replication_factor,
+        )
+        for name, number in found.items():
+            if number != wanted:
+                detail = f"{name} keeps its {number} partitions, not {wanted}"
+                self._on_event(StackEvent(EventKind.KEPT, "broker", detail))
 
     def _keep_workers(self, *, running: bool) -> None:
         for worker in self.workers:
@@ -150,13 +189,13 @@ class Stack:
     async def _revive(self, server: Server) -> None:
         await server.start(self.options.start_deadline_s)
 
-    async def _revive_broker(self) -> None:
+    async def _begin_new_log(self, node: Server) -> None:
         # Workers first: they hold offsets of a log that is no more, and must not meet the new one with them.
         await _cancel(self._worker_keepers)
         self._worker_keepers.clear()
-        await self._end_workers()
-        await self.broker.stop()  # an earlier attempt may have failed after its start
-        await self._revive(self.broker)
+        await self._end_together(self.workers)
+        await node.stop()  # an earlier attempt may have failed after its start
+        await self._revive(node)
         await self._fill_broker()
         self._keep_workers(running=False)
 
@@ -194,7 +233,7 @@ class Stack:
                 backoff.ran(time.monotonic() - since)
                 cause = f"{server.process.exit_text()}\n{server.log.tail()}".rstrip()
                 self._emit(EventKind.DIED, server, cause)
-                if server is self.broker:
+                if server in self.broker.nodes and not self.broker.durable:
                     self._emit(EventKind.LOG_LOST, server, "events that were not counted yet are gone")
             while True:
                 if limit is not None and backoff.attempts >= limit:
@@ -217,8 +256,8 @@ class Stack:
         await _cancel(self._keepers)
         await _cancel(self._worker_keepers)
 
-    async def _end_workers(self) -> None:
-        await asyncio.gather(*(self._end(worker) for worker in self.workers))
+    async def _end_together(self, servers: Sequence[Server]) -> None:
+        await asyncio.gather(*(self._end(server) for server in servers))
 
     async def _end(self, server: Server) -> None:
         if not server.running:

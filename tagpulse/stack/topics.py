@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from aiokafka.errors import for_code
 from tagpulse.stack.errors import TopicCreationError
 
 _TOPIC_ALREADY_EXISTS = 36
+_SHOWN_DEADLINE_S = 30.0
 
 
 async def create_topics(
@@ -39,7 +41,20 @@ async def create_topics(
             if code not in (0, _TOPIC_ALREADY_EXISTS):
                 detail = message[0] if message and message[0] else for_code(code).__name__
                 raise TopicCreationError(name, detail)
-        described = await admin.describe_topics(list(topics))
+        return await _shown(admin, list(topics))
     finally:
         await admin.close()
-    return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
+
+async def _shown(admin: AIOKafkaAdminClient, topics: list[str]) -> dict[str, int]:
+    """Partitions of each topic, once the broker shows all: Kafka confirms a creation before every node knows of it."""
+    deadline = asyncio.get_running_loop().time() + _SHOWN_DEADLINE_S
+    while True:
+        described = await admin.describe_topics(topics)
+        found = {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
+        missing = [name for name in topics if not found.get(name)]
+        if not missing:
+            return {name: found[name] for name in topics}
+        if asyncio.get_running_loop().time() > deadline:
+            raise TopicCreationError(missing[0], f"it is still not shown after {_SHOWN_DEADLINE_S:.0f} s")
+        await asyncio.sleep(0.1)

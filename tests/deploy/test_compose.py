@@ -11,6 +11,7 @@ import typer.main
 import yaml
 
 from tagpulse.cli import cli
+from tagpulse.stack.kafka.jars import VERSION
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = (REPOSITORY / "docker-compose.yml").read_text()
@@ -44,6 +45,10 @@ def services(compose: dict[str, Any]) -> dict[str, Any]:
 
 def seconds(duration: str) -> float:
     return float(duration.removesuffix("s"))
+
+
+def test_kafka_is_the_version_that_the_tests_run_against(services: dict[str, Any]) -> None:
+    assert services["kafka"]["image"] == f"apache/kafka:{VERSION}"
 
 
 def test_structure(compose: dict[str, Any], services: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from streams.metrics import Metrics
 from streams.rules import Rules
 from streams.settings import Settings
 from tagpulse.cli import cli
+from tests.brokers import REQUIRE
 from tests.docs.pages import PAGES, ROOT, Block, blocks, commands, page
 
 ROOT_COMMAND: Any = typer.main.get_command(cli)
@@ -108,7 +109,7 @@ def test_every_setting_is_documented(name: str) -> None:
 
 
 def test_no_other_setting_is_documented() -> None:
-    known = {f"TAGPULSE_{name.upper()}" for name in Settings.model_fields}
+    known = {f"TAGPULSE_{name.upper()}" for name in Settings.model_fields} | {REQUIRE}
     for path in PAGES:
         assert set(re.findall(r"TAGPULSE_[A-Z][A-Z_]+", path.read_text())) <= known, path.name
 

@@ -56,7 +56,7 @@ async def ready(process: Process) -> dict[str, Any]:
 
 def all_pids(line: dict[str, Any]) -> list[int]:
     pids = line["pids"]
-    return [pids["broker"], pids["clickhouse"], *pids["workers"]]
+    return [*pids["brokers"], pids["clickhouse"], *pids["workers"]]
 
 
 async def test_the_ready_line(start: Start, journal_path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_the_ready_line(start: Start, journal_path: Path) -> None:
     }
     assert pids["clickhouse"] == by_event["clickhouse started"]["pid"]
     assert pids["workers"] == [by_event[f"worker-{index} started"]["pid"] for index in range(2)]
-    assert alive(pids["broker"])
+    assert all(map(alive, pids["brokers"]))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -144,10 +144,10 @@ async def test_a_broker_that_dies_begins_a_new_log(journal_path: Path, events: E
             raise RuntimeError("not this time")
 
     async with Stack(replace(OPTIONS, prepare_broker=prepare_broker), events.append) as stack:
-        port = stack.broker.port
-        os.kill(stack.broker.process.pid, signal.SIGKILL)
+        port = stack.broker.nodes[0].port
+        os.kill(stack.broker.nodes[0].process.pid, signal.SIGKILL)
         await events.until(EventKind.READY, "worker-0", 2)
-        assert stack.broker.port == port
+        assert stack.broker.nodes[0].port == port
         topics = dict.fromkeys(stack.endpoints.topics.values(), 4)
         assert await create_topics(stack.endpoints.kafka, dict.fromkeys(topics, 1)) == topics
     assert events.count(EventKind.LOG_LOST, "broker") == 1

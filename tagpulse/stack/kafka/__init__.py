@@ -1,0 +1,1 @@
+"""Apache Kafka itself on this machine, in KRaft mode: one node or a cluster."""
