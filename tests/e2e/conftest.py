@@ -12,29 +12,33 @@ GROUPS = '{"kindness": ["love", "mentalhealth"]}'
 
 
 class Shared:
-    """The stack of the moment. One that a test has failed on may hold anything: the next test gets a new one."""
+    """The stack of the moment on each broker. After a failure it may hold anything: the next test gets a new one."""
 
     def __init__(self, folders: pytest.TempPathFactory) -> None:
         self._folders = folders
-        self._stack: Stack | None = None
+        self._stacks: dict[str, Stack] = {}
 
-    def get(self) -> Stack:
-        if self._stack is not None and self._stack.suspect:
-            self._stack.abandon()
-            self._stack = None
-        if self._stack is None:
+    def get(self, broker: str = "embedded") -> Stack:
+        if broker in self._stacks and self._stacks[broker].suspect:
+            self._stacks.pop(broker).abandon()
+        if broker not in self._stacks:
             folder = self._folders.mktemp("shared")
-            self._stack = Stack(folder, workers=2, settings={"TAGPULSE_TAG_GROUPS": GROUPS})
-            self._stack.start()
-        return self._stack
+            stack = Stack(folder, workers=2, settings={"TAGPULSE_TAG_GROUPS": GROUPS}, broker=broker)
+            try:
+                self._stacks[broker] = stack.start()
+            except BaseException:
+                stack.abandon()
+                raise
+        return self._stacks[broker]
 
     def end(self) -> None:
-        if self._stack is not None:
-            try:
-                if not self._stack.suspect:
-                    self._stack.stop()
-            finally:
-                self._stack.abandon()
+        try:
+            for stack in self._stacks.values():
+                if not stack.suspect:
+                    stack.stop()
+        finally:
+            for stack in self._stacks.values():
+                stack.abandon()
 
 
 @pytest.fixture(scope="package")
@@ -45,6 +49,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 
 
 @pytest.fixture
-def stack(shared: Shared) -> Stack:
+def stack(shared: Shared, broker_kind: str) -> Stack:
     """Two workers, four partitions. Other tests may have sent to it; the ledger knows."""
-    return shared.get()
+    return shared.get(broker_kind)

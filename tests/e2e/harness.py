@@ -48,7 +48,7 @@ class Stack:
     """One life (or several, by `stop` and `start`) of a stack on `folder`.
 
     `program` is what to run, by default `tagpulse up --json`; it must take the same options and print the same
-    ready line. `settings` are TAGPULSE_ variables for it.
+    ready line. `settings` are TAGPULSE_ variables for it. With Apache Kafka the log goes on over all lives.
     """
 
     def __init__(
@@ -60,19 +60,23 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         program: Sequence[str] = UP,
         keep: bool = True,
+        broker: str = "embedded",
+        kafka_nodes: int = 1,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.partitions = partitions
         self.data = folder / "data"
         groups = json.loads((settings or {}).get("TAGPULSE_TAG_GROUPS", "{}"))
+        self.durable = broker == "kafka"
         self.ledger = Ledger(groups=groups, oldest=OLDEST)
         self._before = 0
         self._mark = uuid.uuid4().hex
         self._settings = SETTINGS | dict(settings or {}) | {_MARK: self._mark}
         kept = ["--data", str(self.data)] if keep else []
         numbers = ["--workers", str(workers), "--partitions", str(partitions)]
-        self._command = [sys.executable, *program, *numbers, *kept]
+        kind = ["--broker", broker, "--kafka-nodes", str(kafka_nodes)]
+        self._command = [sys.executable, *program, *numbers, *kind, *kept]
         self._pids: dict[int, float] = {}
         self._lives = 0
         self._compared = 0
@@ -82,8 +86,9 @@ class Stack:
     def start(self) -> Stack:
         """Return when every worker is ready."""
         self._lives += 1
-        self._before = self.ledger.sent  # a new in-memory log: what was counted before is of an older incarnation
-        self.ledger.ends.clear()
+        if not self.durable:  # a new log: what was counted before is of an older incarnation
+            self._before = self.ledger.sent
+            self.ledger.ends.clear()
         self.output = self.folder / f"ready-{self._lives}.json"
         self.messages = self.folder / f"messages-{self._lives}.txt"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TAGPULSE_")} | self._settings
@@ -99,7 +104,9 @@ class Stack:
         assert self.process.poll() is None, self.state()
         self.ready: dict[str, Any] = json.loads(self.output.read_text())
         self.__dict__.pop("client", None)
-        self.sender = Sender(self.ready["kafka"], self.ready["topics"], self.partitions, self.ledger)
+        self.sender = Sender(
+            self.ready["kafka"], self.ready["topics"], self.partitions, self.ledger, idempotent=self.durable
+        )
         self.processes()
         return self
 
@@ -123,9 +130,8 @@ class Stack:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        for pid, created in self._pids.items():
-            if _alive(pid, created):
-                psutil.Process(pid).kill()
+        for process in self._left():
+            process.kill()
 
     # -- processes -----------------------------------------------------------------------------------------
 
@@ -146,18 +152,24 @@ class Stack:
         """The ClickHouse server of now."""
         return next((p for p in self.processes() if "tagpulse.clickhouse" in _line(p)), None)
 
+    def brokers(self) -> list[psutil.Process]:
+        """The nodes of Apache Kafka of now, in no order."""
+        return [p for p in self.processes() if " kafka.Kafka " in _line(p)]
+
     def survivors(self) -> list[str]:
         """Every process that is or was of this stack and runs."""
+        return [f"{p.pid}: {_line(p)}" for p in self._left()]
+
+    def _left(self) -> set[psutil.Process]:
         left = [psutil.Process(pid) for pid, created in self._pids.items() if _alive(pid, created)]
-        marked = [p for p in psutil.process_iter() if _marked(p, self._mark)]
-        return [f"{p.pid}: {_line(p)}" for p in {*left, *marked}]
+        return {*left, *(p for p in psutil.process_iter() if _marked(p, self._mark))}
 
     def worker_environment(self, name: str, **settings: str) -> dict[str, str]:
         """For a worker that is started by hand against this stack."""
         return {k: v for k, v in os.environ.items() if not k.startswith("TAGPULSE_")} | {
             **self._settings,
             "TAGPULSE_KAFKA_BOOTSTRAP_SERVERS": self.ready["kafka"],
-            "TAGPULSE_KAFKA_IDEMPOTENT_PRODUCER": "false",
+            "TAGPULSE_KAFKA_IDEMPOTENT_PRODUCER": str(self.durable).lower(),
             "TAGPULSE_CLICKHOUSE_URL": self.ready["clickhouse"],
             "TAGPULSE_CLICKHOUSE_USER": self.ready["clickhouse_user"],
             "TAGPULSE_CLICKHOUSE_PASSWORD": self.ready["clickhouse_password"],
@@ -179,11 +191,16 @@ class Stack:
         return [tuple(row) for row in self.client.query(query).result_rows]
 
     def counted(self) -> int | None:
-        """Records of the incarnation in force that claims say are counted; None while ClickHouse is away."""
+        """Records of the incarnation in force that claims say are counted; None while ClickHouse is away.
+
+        With Apache Kafka those of every incarnation: there a new one is an operator's decision, not a new life.
+        """
         query = (
             "SELECT sum(records) FROM claims WHERE done AND (topic, incarnation) IN"
             " (SELECT topic, max(incarnation) FROM incarnations GROUP BY topic)"
         )
+        if self.durable:
+            query = "SELECT sum(records) FROM claims WHERE done"
         try:
             return int(self.rows(query)[0][0])
         except (ClickHouseError, SinkError, HTTPError):

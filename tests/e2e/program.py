@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from tagpulse.local import local_options
+from tagpulse.stack.broker import BrokerKind
 from tagpulse.stack.options import clickhouse_command
 from tagpulse.stack.ready import ready_line
 from tagpulse.stack.run import run_stack
@@ -26,6 +27,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--broker", type=BrokerKind, default=BrokerKind.EMBEDDED)
+    parser.add_argument("--kafka-nodes", type=int, default=1)
     parser.add_argument("--worker", type=Path)
     parser.add_argument("--hold-clickhouse", type=Path)
     given = parser.parse_args()
@@ -35,7 +38,13 @@ def main() -> None:
         return [sys.executable, "-c", _HELD, str(given.hold_clickhouse), *command] if given.hold_clickhouse else command
 
     options = dataclasses.replace(
-        local_options(workers=given.workers, partitions=given.partitions, data=given.data),
+        local_options(
+            workers=given.workers,
+            partitions=given.partitions,
+            data=given.data,
+            broker=given.broker,
+            kafka_nodes=given.kafka_nodes,
+        ),
         restart_first_s=0.2,
         restart_most_s=0.2,
         server_restart_attempts=1_000,

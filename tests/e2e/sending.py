@@ -15,15 +15,19 @@ from aiokafka import AIOKafkaProducer
 from tests.e2e.ledger import Ledger, Place, Record
 
 #: Larger than any record that a test sends.
-_MAX_REQUEST_BYTES = 2 * 1024 * 1024
+_MAX_REQUEST_BYTES = 8 * 1024 * 1024
 _BATCH_BYTES = 256 * 1024
 
 
 class Sender:
     """Sends records round robin over the partitions of each topic and notes them in the ledger."""
 
-    def __init__(self, bootstrap: str, topics: dict[str, str], partitions: int, ledger: Ledger) -> None:
+    def __init__(
+        self, bootstrap: str, topics: dict[str, str], partitions: int, ledger: Ledger, *, idempotent: bool
+    ) -> None:
+        """`idempotent`: the embedded broker knows no such producers."""
         self._bootstrap, self._topics, self._partitions, self._ledger = bootstrap, topics, partitions, ledger
+        self._idempotent = idempotent
 
     def send(self, records: Sequence[Record], *, compression: str | None = None, partition: int | None = None) -> None:
         """Return when the broker has all of them. `partition`: put them there, one after another."""
@@ -38,7 +42,7 @@ class Sender:
     async def _send(self, records: Sequence[Record], compression: str | None, partition: int | None) -> None:
         async with AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
-            enable_idempotence=False,  # the embedded broker has none
+            enable_idempotence=self._idempotent,
             acks="all",
             compression_type=compression,
             max_request_size=_MAX_REQUEST_BYTES,
@@ -61,7 +65,10 @@ class Sender:
         """Send in ticks until told to stop. Returns how many records were sent."""
         tick_s, sent, began = 0.1, 0, time.monotonic()
         async with AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap, enable_idempotence=False, acks="all", max_batch_size=_BATCH_BYTES
+            bootstrap_servers=self._bootstrap,
+            enable_idempotence=self._idempotent,
+            acks="all",
+            max_batch_size=_BATCH_BYTES,
         ) as producer:
             while not stop.is_set():
                 due = int((time.monotonic() - began) * per_second) - sent

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from loadtest.events import Workload
+from tests.brokers import on_both_brokers
 from tests.e2e.harness import OLDEST, Stack
 from tests.e2e.ledger import Record, plain_record
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, on_both_brokers]
 
 
 def test_all_types_are_counted(stack: Stack) -> None:
@@ -22,7 +23,7 @@ def test_all_types_are_counted(stack: Stack) -> None:
     assert stack.rows("SELECT count(DISTINCT worker) FROM claims WHERE first < next") == [(2,)]
 
 
-@pytest.mark.parametrize("compression", ["gzip", "lz4", "zstd"])
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
 def test_compressed_batches_are_counted(stack: Stack, compression: str) -> None:
     events = Workload(seed=2, until=datetime.now(UTC)).events(3_000)
     stack.sender.send([plain_record(event) for event in events], compression=compression)

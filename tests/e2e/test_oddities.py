@@ -8,11 +8,12 @@ from itertools import chain
 import pytest
 
 from loadtest.events import Workload
+from tests.brokers import on_both_brokers
 from tests.e2e.harness import Stack
 from tests.e2e.ledger import Record, plain_record
 from tests.e2e.oddities import BAD, good
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, on_both_brokers]
 
 
 def test_bad_records_are_kept_and_their_neighbours_counted(stack: Stack) -> None:
