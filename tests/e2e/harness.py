@@ -81,9 +81,7 @@ class Stack:
 
     def start(self) -> Stack:
         """Return when every worker is ready."""
-        self._lives += 1
-        self._before = self.ledger.sent  # a new in-memory log: what was counted before is of an older incarnation
-        self.ledger.ends.clear()
+        self.note_new_log()
         self.output = self.folder / f"ready-{self._lives}.json"
         self.messages = self.folder / f"messages-{self._lives}.txt"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TAGPULSE_")} | self._settings
@@ -126,6 +124,12 @@ class Stack:
         for pid, created in self._pids.items():
             if _alive(pid, created):
                 psutil.Process(pid).kill()
+
+    def note_new_log(self) -> None:
+        """What was sent before lay in a log that is gone: what was counted of it is of an older incarnation."""
+        self._lives += 1
+        self._before = self.ledger.sent
+        self.ledger.ends.clear()
 
     # -- processes -----------------------------------------------------------------------------------------
 
@@ -182,7 +186,9 @@ class Stack:
         """Records of the incarnation in force that claims say are counted; None while ClickHouse is away."""
         query = (
             "SELECT sum(records) FROM claims WHERE done AND (topic, incarnation) IN"
-            " (SELECT topic, max(incarnation) FROM incarnations GROUP BY topic)"
+            " (SELECT topic, max(incarnation) FROM"
+            " (SELECT topic, incarnation FROM incarnations UNION ALL SELECT DISTINCT topic, 0 FROM claims)"
+            " GROUP BY topic)"
         )
         try:
             return int(self.rows(query)[0][0])
@@ -199,6 +205,10 @@ class Stack:
     def suspect(self) -> bool:
         """Whether it holds something that was not compared with the truth, or is not equal to it."""
         return self._compared != self.ledger.sent
+
+    def spoil(self) -> None:
+        """Note that a test has failed on it."""
+        self._compared = -1
 
     def check(self) -> None:
         """Wait until all is counted; then every key must equal the truth."""
