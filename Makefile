@@ -7,10 +7,10 @@ BENCH_STAMP := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
 # 'help' reads the text behind ##
-.PHONY: help demo test bench check format clean
+.PHONY: help demo test test-faults-long bench check format clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
@@ -24,6 +24,9 @@ demo: $(STAMP)  ## Real videos through broker, worker and ClickHouse, compared w
 
 test: $(STAMP)  ## All tests, on a real broker and a real ClickHouse engine
 	$(BIN)/python -m pytest
+
+test-faults-long: $(STAMP)  ## Every scenario of faults, FAULTS_REPEATS times (3), each time with other seeds
+	FAULTS_REPEATS=$(or $(FAULTS_REPEATS),3) $(BIN)/python -m pytest tests/faults/test_scenarios.py
 
 $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'

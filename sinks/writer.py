@@ -34,7 +34,8 @@ TARGETS = {
 #: More rows than this in a delta and the one-block guarantee below would break.
 MAX_BLOCK_ROWS = 4_000_000
 _MAX_REPAIRS = 8
-_EXPIRED = "this delta has expired"
+#: The word of a view itself: errors of another kind quote the text of the view, and with it this sentence.
+_EXPIRED = "DB::Exception: tagpulse: this delta has expired"
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 2.0
 
 

@@ -105,6 +105,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             **security_options(settings),
         )
 
+    async def on_thread_stop(self) -> None:
+        """Stop the consumer, also while no broker can be reached."""
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            # aiokafka waits for a fetch that it has just cancelled. If that was pausing after an error, its end ends
+            # the stop too, half done, and then Faust would wait for this thread for ever.
+            await self._ensure_consumer()._client.close()
+
     async def log_ends(self, partitions: Collection[TP]) -> Mapping[TP, int]:
         """The next offset of each log (see the function `log_ends`)."""
         wanted = [TopicPartition(tp.topic, tp.partition) for tp in partitions]

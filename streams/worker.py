@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 
 import faust
 
@@ -13,11 +14,11 @@ from streams.settings import Settings, unknown_variables
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> None:
-    """Run a worker until SIGTERM or SIGINT. Does not return: the process exits."""
+def run(settings: Settings, at: Callable[[str], None] = lambda _: None) -> None:
+    """Run a worker until SIGTERM or SIGINT. Does not return: the process exits. `at`: see `create_app`."""
     for name in unknown_variables(os.environ):
         log.warning("%s is not a setting; `tagpulse config` shows those there are", name)
-    worker = faust.Worker(create_app(settings), loglevel=settings.log_level, quiet=True, console_port=0)
+    worker = faust.Worker(create_app(settings, at), loglevel=settings.log_level, quiet=True, console_port=0)
     code = 1
     try:
         worker.execute_from_commandline()

@@ -1,7 +1,9 @@
 """`tagpulse up --json` with quick restarts, and with holds for tests:
 
 - `--worker FILE`: a script to run as the workers;
-- `--hold-clickhouse FILE`: while FILE exists, a restarted ClickHouse does not come back.
+- `--hold-clickhouse FILE`: while FILE exists, a restarted ClickHouse does not come back;
+- `--kafka-port`, `--clickhouse-port`: where the servers listen;
+- `--worker-kafka ADDRESS`, `--worker-clickhouse URL`: where workers go instead, a proxy for one.
 """
 
 from __future__ import annotations
@@ -10,11 +12,12 @@ import argparse
 import asyncio
 import dataclasses
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tagpulse.local import local_options
 from tagpulse.stack.broker import BrokerKind
-from tagpulse.stack.options import clickhouse_command
+from tagpulse.stack.options import WorkerCommand, clickhouse_command
 from tagpulse.stack.ready import ready_line
 from tagpulse.stack.run import run_stack
 from tagpulse.stack.supervisor import Stack
@@ -31,6 +34,10 @@ def main() -> None:
     parser.add_argument("--kafka-nodes", type=int, default=1)
     parser.add_argument("--worker", type=Path)
     parser.add_argument("--hold-clickhouse", type=Path)
+    parser.add_argument("--kafka-port", type=int, default=0)
+    parser.add_argument("--clickhouse-port", type=int, default=0)
+    parser.add_argument("--worker-kafka")
+    parser.add_argument("--worker-clickhouse")
     given = parser.parse_args()
 
     def clickhouse(port: int, data: Path) -> list[str]:
@@ -44,16 +51,30 @@ def main() -> None:
             data=given.data,
             broker=given.broker,
             kafka_nodes=given.kafka_nodes,
+            kafka_port=given.kafka_port,
+            clickhouse_port=given.clickhouse_port,
         ),
         restart_first_s=0.2,
         restart_most_s=0.2,
         server_restart_attempts=1_000,
         clickhouse_command=clickhouse,
     )
-    if given.worker:
-        script, plain = [sys.executable, str(given.worker)], options.worker_command
-        options = dataclasses.replace(options, worker_command=lambda index: (script, plain(index)[1]))
+    options = dataclasses.replace(options, worker_command=_worker_command(given, options.worker_command))
     run_stack(options, _body, lambda event: print(event, file=sys.stderr, flush=True))
+
+
+def _worker_command(given: argparse.Namespace, plain: WorkerCommand) -> WorkerCommand:
+    wanted = {
+        "TAGPULSE_KAFKA_BOOTSTRAP_SERVERS": given.worker_kafka,
+        "TAGPULSE_CLICKHOUSE_URL": given.worker_clickhouse,
+    }
+    instead = {name: value for name, value in wanted.items() if value}
+
+    def command(index: int) -> tuple[Sequence[str], Mapping[str, str]]:
+        program, settings = plain(index)
+        return [sys.executable, str(given.worker)] if given.worker else program, {**settings, **instead}
+
+    return command
 
 
 async def _body(stack: Stack) -> None:

@@ -1,35 +1,25 @@
-"""A stack for one test that will be treated badly."""
+"""The results of scenarios, at the end of a test run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.e2e.harness import Stack
+from tests.faults.run import Result
 
-StartStack = Callable[..., Stack]
-#: Many small deltas, so that a fault at a random moment hits the protocol and not the pause between.
-SMALL_DELTAS = {"TAGPULSE_FLUSH_INTERVAL_S": "0.2", "TAGPULSE_MAX_DELTA_ROWS": "2000"}
+RESULT = "result of a scenario"
 
 
-@pytest.fixture
-def start_stack(tmp_path: Path) -> Iterator[StartStack]:
-    """Starts a stack with quick restarts and many small deltas: options of the program, then those of Stack."""
-    started: list[Stack] = []
-
-    def start(*options: str, workers: int = 1, partitions: int = 4, settings: dict[str, str] | None = None) -> Stack:
-        stack = Stack(
-            tmp_path / f"stack-{len(started)}",
-            workers=workers,
-            partitions=partitions,
-            settings=SMALL_DELTAS | (settings or {}),
-            program=("-m", "tests.e2e.program", *options),
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each scenario that ran, and their sums."""
+    passed = terminalreporter.getreports("passed")
+    results = [value for report in passed if report.when == "call" for _, value in report.user_properties]
+    results = [result for result in results if isinstance(result, Result)]
+    if results:
+        terminalreporter.section("scenarios of faults: every key equals the truth")
+        for result in results:
+            terminalreporter.write_line(str(result))
+        faults = sum(sum(result.faults.values()) for result in results)
+        events, seconds = sum(result.events for result in results), sum(result.seconds for result in results)
+        terminalreporter.write_line(
+            f"{len(results)} runs, {faults:,} faults, {events:,} events, {seconds:.0f} s; nothing lost, nothing doubled"
         )
-        started.append(stack)
-        return stack.start()
-
-    yield start
-    for stack in started:
-        stack.abandon()

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from streams.app import EXIT_FATAL
 from tests.e2e.harness import Stack
 from tests.faults import stuck_worker
-from tests.faults.conftest import StartStack
 
 pytestmark = pytest.mark.faults
 
 _DEADLINE_S = 120
 
 
-def test_a_worker_that_stands_still_ends(start_stack: StartStack) -> None:
-    stack = start_stack()
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    stack = Stack(tmp_path / "stack")
+    try:
+        yield stack.start()
+        stack.stop()
+    finally:
+        stack.abandon()
+
+
+def test_a_worker_that_stands_still_ends(stack: Stack) -> None:
     wanted = {
         "group": "GroupAuthorizationFailedError",
         "fetch": "Fetcher._fetch_requests_routine has ended",
@@ -31,7 +41,6 @@ def test_a_worker_that_stands_still_ends(start_stack: StartStack) -> None:
             _, log = worker.communicate(timeout=_DEADLINE_S)
         assert worker.returncode == EXIT_FATAL, f"{fault}: {worker.returncode}\n{log[-4000:]}"
         assert wanted[fault] in log, f"{fault}: {log[-4000:]}"
-    stack.stop()
 
 
 def start(stack: Stack, fault: str) -> subprocess.Popen[str]:

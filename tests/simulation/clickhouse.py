@@ -167,7 +167,7 @@ class Server:
                     for row in part
                     if "expires" in row
                 ):
-                    raise DatabaseError("Code: 395. tagpulse: this delta has expired")
+                    raise DatabaseError("Code: 395. DB::Exception: tagpulse: this delta has expired")
                 columns = _REJECTS if target == "rejected_events" else _COUNTS
                 for partition in self.dice.shuffled(list(parts)):
                     yield

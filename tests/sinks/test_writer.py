@@ -283,6 +283,21 @@ def test_a_view_that_fails_half_way_is_completed(database: Client) -> None:
     check(database, FIRST)
 
 
+def test_another_error_of_a_view_is_not_taken_for_the_deadline(database: Client) -> None:
+    """It quotes the whole condition of the view, the message about the deadline included."""
+    query = str(
+        database.query(
+            "SELECT as_select FROM system.tables WHERE name = 'ingest_hour' AND database = currentDatabase()"
+        ).result_rows[0][0]
+    )
+    database.command(f"ALTER TABLE ingest_hour MODIFY QUERY {query} AND throwIf(kind < 9, 'another error') = 0")
+    flaky: Any = Flaky(database, [])
+    writer = Writer(flaky, KEPT)
+    with pytest.raises(ClaimLost, match="was given back"):
+        writer.write(claim_of(FIRST), begun(writer), FIRST, held=lambda: flaky.attempts < 3)
+    assert flaky.attempts == 3
+
+
 def test_rejects_travel_with_the_counts(database: Client) -> None:
     rejects = tuple(Reject.of(n, RejectReason.NOT_JSON, "", bytes([n, 255, 0]) * 40_000) for n in range(3))
     for number, rows in enumerate([rows_of(rejects=rejects), replace(FIRST, rejects=rejects)]):

@@ -1,0 +1,67 @@
+"""Scenarios: each is one kind of fault, done to a real stack again and again while events flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.e2e.ledger import Record
+from tests.faults.rig import SUPERVISED, Setup
+
+if TYPE_CHECKING:
+    from tests.faults.run import Run
+
+Body = Callable[["Run"], None]
+#: Makes the records of a flow from a seed.
+Records = Callable[[int], Sequence[Record]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`body` injects faults into a run, round by round. The runner sends, waits and compares."""
+
+    name: str
+    happens: str
+    """What is done to the stack, in words."""
+    promise: str
+    """What must come of it, beside that every count equals the truth."""
+    body: Body
+    setup: Setup
+    rounds: int
+    per_second: int
+    """Events sent each second while it runs; 0: it sends by itself."""
+    quick: bool
+    """Whether it runs with all other tests."""
+    records: Records | None
+    """None: the usual events."""
+
+    @property
+    def source(self) -> str:
+        """The function that does it, as `path::name`."""
+        return f"{self.body.__module__.replace('.', '/')}.py::{self.body.__qualname__.partition('.')[0]}"
+
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(
+    happens: str,
+    promise: str,
+    *,
+    name: str = "",
+    rounds: int = 1,
+    per_second: int = 1_000,
+    quick: bool = False,
+    setup: Setup = SUPERVISED,
+    records: Records | None = None,
+) -> Callable[[Body], Body]:
+    """Register a body under its own name (`name` where several share a body)."""
+
+    def register(body: Body) -> Body:
+        slug = name or body.__name__.replace("_", "-")
+        assert slug not in SCENARIOS, f"two scenarios are called {slug}"
+        SCENARIOS[slug] = Scenario(slug, happens, promise, body, setup, rounds, per_second, quick, records)
+        return body
+
+    return register

@@ -1,0 +1,82 @@
+"""Every scenario on a real stack: each key of each table equals the truth, nothing is lost or doubled.
+
+FAULTS_REPEATS=N runs all of them N times, each time with other seeds; without it some run once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.faults.conftest import RESULT
+from tests.faults.registry import Scenario
+from tests.faults.rig import Rig, Setup
+from tests.faults.run import execute
+from tests.faults.scenarios import SCENARIOS
+from tests.faults.table import PAGE, published, rendered
+
+pytestmark = pytest.mark.faults
+
+REPEATS = int(os.environ.get("FAULTS_REPEATS", "0"))
+
+
+class Rigs:
+    """The rig of the moment. Scenarios of one setup share one, until one of them fails on it."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+        self._rig: Rig | None = None
+
+    def get(self, setup: Setup) -> Rig:
+        if self._rig is not None and (self._rig.setup != setup or self._rig.stack.suspect):
+            self.end()
+        if self._rig is None:
+            self._rig = Rig(self._folders.mktemp("rig"), setup)
+            self._rig.start()
+        return self._rig
+
+    def end(self) -> None:
+        rig, self._rig = self._rig, None
+        if rig is not None:
+            try:
+                if not rig.stack.suspect:
+                    rig.stop()
+            finally:
+                rig.abandon()
+
+
+@pytest.fixture(scope="module")
+def rigs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rigs]:
+    rigs = Rigs(tmp_path_factory)
+    yield rigs
+    rigs.end()
+
+
+def cases() -> list[object]:
+    """Scenario and number of its repetition; those that share a setup follow each other."""
+    in_order = sorted(SCENARIOS.values(), key=lambda s: s.setup.name)
+    return [
+        pytest.param(scenario, repeat, id=f"{scenario.name}-{repeat}")
+        for repeat in range(REPEATS or 1)
+        for scenario in in_order
+        if REPEATS or scenario.quick
+    ]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("scenario", "repeat"), cases())
+def test_nothing_is_lost_or_doubled(
+    rigs: Rigs, scenario: Scenario, repeat: int, record_property: Callable[[str, object], None]
+) -> None:
+    rig = rigs.get(scenario.setup)
+    try:
+        record_property(RESULT, execute(scenario, repeat, rig))
+    except BaseException:
+        rig.stack.spoil()
+        raise
+
+
+def test_the_protocol_lists_every_scenario() -> None:
+    assert published(PAGE.read_text()) == rendered(), "run python -m tests.faults.table"
