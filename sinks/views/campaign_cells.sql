@@ -1,0 +1,49 @@
+-- What the other views of a campaign are added up from: per event type, country and window, how much at least, at most?
+-- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (minute | hour | day).
+-- Units: at_least, at_most = creations, uses or views; videos = state of the distinct videos (sticker_use only).
+-- Creations and views: of events with any of the campaign's hashtags. Windows from exact_from on are read from the
+--   pseudo-tag, where each event counts once: at_least = at_most. For windows before, an event with two of the hashtags
+--   stands in both: at_least is the greatest of them, at_most their sum.
+-- Sticker uses: of the campaign's stickers, on any video, an event has one; without stickers, of any sticker on videos
+--   with its hashtags, like the others. States of videos are merged, so they are those of the union at any time.
+-- Period and countries of the campaign are applied here, on top of the parameters.
+WITH
+    (SELECT any(exact_from) FROM campaign_states WHERE name = {campaign:String}) AS exact_from,
+    (SELECT any(since) FROM campaign_states WHERE name = {campaign:String}) AS begins,
+    (SELECT any(until) FROM campaign_states WHERE name = {campaign:String}) AS ends,
+    (SELECT any(countries) FROM campaign_states WHERE name = {campaign:String}) AS only_in,
+    (SELECT count() FROM campaign_states WHERE name = {campaign:String} AND notEmpty(stickers)) AS by_sticker
+SELECT
+    event_type,
+    country,
+    window_start,
+    max(of_tag) AS at_least,
+    sum(of_tag) AS at_most,
+    uniqCombined64MergeState(14)(videos_of_tag) AS videos
+FROM
+(
+    SELECT
+        event_type, country, sticker, window_start, hashtag,
+        sum(events) AS of_tag, uniqCombined64MergeState(14)(videos) AS videos_of_tag
+    FROM {engagement}
+    WHERE (event_type IN ('video_creation', 'video_view') OR (event_type = 'sticker_use' AND NOT by_sticker))
+      AND hashtag IN (
+          SELECT arrayJoin(arrayPushBack(hashtags, concat('@', name))) FROM campaign_states WHERE name = {campaign:String})
+      AND startsWith(hashtag, '@') = (window_start >= exact_from)
+      AND (empty(only_in) OR has(only_in, country))
+      AND window_start >= greatest({since:DateTime('UTC')}, begins)
+      AND window_start < least({until:DateTime('UTC')}, ends)
+    GROUP BY event_type, country, sticker, window_start, hashtag
+    UNION ALL
+    SELECT
+        event_type, country, sticker, window_start, hashtag,
+        sum(events) AS of_tag, uniqCombined64MergeState(14)(videos) AS videos_of_tag
+    FROM {engagement}
+    WHERE event_type = 'sticker_use' AND hashtag = ''
+      AND sticker IN (SELECT arrayJoin(stickers) FROM campaign_states WHERE name = {campaign:String})
+      AND (empty(only_in) OR has(only_in, country))
+      AND window_start >= greatest({since:DateTime('UTC')}, begins)
+      AND window_start < least({until:DateTime('UTC')}, ends)
+    GROUP BY event_type, country, sticker, window_start, hashtag
+)
+GROUP BY event_type, country, sticker, window_start
