@@ -333,6 +333,11 @@ class Checkpoints:
                 log.warning("old claims of %s stay for now: %s", partition.log, error)
 
     @property
+    def rules_version(self) -> str:
+        """The rules that the next new delta is counted by."""
+        return self._rules.version
+
+    @property
     def held(self) -> set[Key]:
         """The partitions that have been taken over, as (topic, partition)."""
         return set(self._partitions)

@@ -54,6 +54,11 @@ class RulesInForce:
         self._counters = topic_counters
         self._left_out: list[str] = []
 
+    @property
+    def version(self) -> str:
+        """The version of the rules in force."""
+        return self._rules.version
+
     def of(self, topic: str) -> tuple[str, TopicCounter]:
         """The version of the rules in force, and the counter of `topic` that counts by them."""
         return self._rules.version, self._counters[topic]

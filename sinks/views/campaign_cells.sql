@@ -1,16 +1,17 @@
 -- What the other views of a campaign are added up from: per event type, country and window, how much at least, at most?
--- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (minute | hour | day).
+-- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (minute | hour | day),
+--   own_period (1: only the campaign's own period, 0: also outside of it).
 -- Units: at_least, at_most = creations, uses or views; videos = state of the distinct videos (sticker_use only).
 -- Creations and views: of events with any of the campaign's hashtags. Windows from exact_from on are read from the
 --   pseudo-tag, where each event counts once: at_least = at_most. For windows before, an event with two of the hashtags
 --   stands in both: at_least is the greatest of them, at_most their sum.
 -- Sticker uses: of the campaign's stickers, on any video, an event has one; without stickers, of any sticker on videos
 --   with its hashtags, like the others. States of videos are merged, so they are those of the union at any time.
--- Period and countries of the campaign are applied here, on top of the parameters.
+-- Countries, and with own_period the period of the campaign, are applied here, on top of the parameters.
 WITH
     (SELECT any(exact_from) FROM campaign_states WHERE name = {campaign:String}) AS exact_from,
-    (SELECT any(since) FROM campaign_states WHERE name = {campaign:String}) AS begins,
-    (SELECT any(until) FROM campaign_states WHERE name = {campaign:String}) AS ends,
+    (SELECT if({own_period:UInt8}, any(since), toDateTime('1970-01-01', 'UTC')) FROM campaign_states WHERE name = {campaign:String}) AS begins,
+    (SELECT if({own_period:UInt8}, any(until), toDateTime('2106-01-01', 'UTC')) FROM campaign_states WHERE name = {campaign:String}) AS ends,
     (SELECT any(countries) FROM campaign_states WHERE name = {campaign:String}) AS only_in,
     (SELECT count() FROM campaign_states WHERE name = {campaign:String} AND notEmpty(stickers)) AS by_sticker
 SELECT

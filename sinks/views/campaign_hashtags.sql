@@ -1,9 +1,10 @@
 -- Which hashtags of a campaign brought most? Each for itself: an event with two of them stands in both rows.
--- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (minute | hour | day), limit.
+-- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (minute | hour | day), limit,
+--   own_period (1: only the campaign's own period, 0: also outside of it).
 -- Units: creations and views, exact at any time.
 WITH
-    (SELECT any(since) FROM campaign_states WHERE name = {campaign:String}) AS begins,
-    (SELECT any(until) FROM campaign_states WHERE name = {campaign:String}) AS ends,
+    (SELECT if({own_period:UInt8}, any(since), toDateTime('1970-01-01', 'UTC')) FROM campaign_states WHERE name = {campaign:String}) AS begins,
+    (SELECT if({own_period:UInt8}, any(until), toDateTime('2106-01-01', 'UTC')) FROM campaign_states WHERE name = {campaign:String}) AS ends,
     (SELECT any(countries) FROM campaign_states WHERE name = {campaign:String}) AS only_in
 SELECT
     counts.hashtag AS hashtag,
