@@ -13,7 +13,7 @@ from schemas.topics import EventType
 from sinks.claims import Claim
 from sinks.errors import QueryError, SinkError
 from sinks.writer import Writer
-from streams.counters import TopicCounter, counters
+from streams.counters import Kernel, TopicCounter, counters
 from streams.errors import UnknownRulesError
 from streams.rules import MAX_GROUPS, Rules
 from streams.settings import Settings
@@ -120,4 +120,5 @@ class RulesInForce:
                 f"repeat ({text or 'their text is not in ClickHouse'}): let a worker of the former version finish it"
             )
         # Loading is quick here: where it is compiled code, that has been loaded for the rules of today.
-        return counters({topic: self._event_types[topic]}, rules, "auto")[topic]
+        kernel: Kernel = "python" if self._settings.kernel == "python" else "auto"
+        return counters({topic: self._event_types[topic]}, rules, kernel)[topic]

@@ -4,14 +4,18 @@
 --   minimum (events that a tag must have in the hour), z (how sure: standard deviations of the bound), grain (minute | hour),
 --   limit (rows; with '*', rows per country).
 -- Units: events = in the last hour; usual = what the days before let expect; ratio = events / usual; score = lower bound of
---   that ratio. Only tags with score > 1 are listed, highest first.
--- Score: tag and days before are taken as Poisson counts, and compared by the rate ratio with its Wald interval on the log
---   scale, as epidemiology does (Rothman, Greenland & Lash, Modern Epidemiology, 3rd ed., ch. 14: the variance of the
---   log of a rate ratio is 1/a + 1/b). Expected is the tag's share of all events at that hour of the days before times all
---   events now, so a busy hour, or one that is not counted to its end, lifts no tag. One event is added to the days before: a
---   tag that was never seen is no division by zero, and few events prove little. Where the days before vary
---   more than Poisson counts do, the variance is multiplied by their dispersion (McCullagh & Nelder, Generalized Linear
---   Models, 2nd ed., section 6.2.3). A day without any events is no day to compare with.
+--   the ratio, shrunk towards 1. Only tags with score > 1 are listed, highest first.
+-- Score: the Gamma-Poisson shrinker of DuMouchel (Bayesian Data Mining in Large Frequency Tables, The American Statistician
+--   53, 1999), made for finding what is too frequent among very many cells, most of them small. Given the usual count u, the
+--   ratio of a tag has a Gamma prior of mean 1 that weighs as much as 5 usual events, so the posterior of n events is
+--   Gamma(n + 5, u + 5): few events prove little, and a tag that was never seen is no division by zero. The score is a low
+--   quantile of it, z standard deviations down on the scale of Wilson and Hilferty, on which a Gamma variable is normal.
+-- Usual is the tag's share of all events at that hour of the days before times all events now, so a busy hour, or one that
+--   is not counted to its end, lifts no tag. One event is added to the days before.
+-- Counts vary more from day to day than Poisson's do: the variance is multiplied by the tag's dispersion (McCullagh & Nelder,
+--   Generalized Linear Models, 2nd ed., section 6.2.3). A few days say little about it, so it is at least what tags with 20
+--   events and more have for their size (upper quartile of the excess over Poisson's variance, relative to the mean squared).
+-- A day without any events is no day to compare with.
 WITH
     by_day AS
     (
@@ -37,30 +41,40 @@ WITH
         GROUP BY place
         HAVING days_before >= 2 AND all_now > 0
     ),
-    scored AS
+    tags AS
     (
         SELECT
-            tags.place AS place,
-            tags.hashtag AS hashtag,
-            tags.now AS events,
-            everything.all_now / everything.all_before AS expected_per_event,
-            (tags.before + 1) * expected_per_event AS usual,
-            tags.before / everything.days_before AS mean,
-            (tags.squares - everything.days_before * mean * mean) / (everything.days_before - 1) AS variance,
-            greatest(1, if(mean > 0, variance / mean, 1)) AS dispersion,
-            tags.now / usual AS ratio,
-            exp(log(ratio) - {z:Float64} * sqrt(dispersion * (1 / tags.now + 1 / (tags.before + 1)))) AS score
+            counted.place AS place, hashtag, n, before, all_now / all_before AS scale,
+            before / days_before AS mean,
+            (squares - days_before * mean * mean) / (days_before - 1) AS variance,
+            (before + 1) * scale AS usual
         FROM
         (
             SELECT
-                place, hashtag, sumIf(n, day = 0) AS now, sumIf(n, day > 0) AS before,
+                place, hashtag, sumIf(n, day = 0) AS n, sumIf(n, day > 0) AS before,
                 sumIf(toFloat64(n) * n, day > 0) AS squares
             FROM by_day
             WHERE hashtag != ''
             GROUP BY place, hashtag
-            HAVING now >= greatest({minimum:UInt64}, 1)
-        ) AS tags
-        INNER JOIN everything ON everything.place = tags.place
+        ) AS counted
+        INNER JOIN everything ON everything.place = counted.place
+    ),
+    excess AS
+    (
+        SELECT place, greatest(0, quantileExactIf(0.75)((variance - mean) / (mean * mean), mean >= 20)) AS relative
+        FROM tags
+        GROUP BY place
+    ),
+    scored AS
+    (
+        SELECT
+            tags.place AS place, hashtag, n AS events, usual, n / usual AS ratio,
+            greatest(1, if(mean > 0, variance / mean, 1), 1 + usual * if(isFinite(relative), relative, 0)) AS dispersion,
+            1 / (dispersion * (1 / (n + 5) + scale * usual / pow(usual + 5, 2))) AS shape,
+            (n + 5) / (usual + 5) * pow(greatest(0, 1 - 1 / (9 * shape) - {z:Float64} / (3 * sqrt(shape))), 3) AS score
+        FROM tags
+        INNER JOIN excess ON excess.place = tags.place
+        WHERE n >= {minimum:UInt64}
     )
 SELECT
     leading.place AS country,

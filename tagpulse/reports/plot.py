@@ -33,11 +33,11 @@ def time_line(
     svg = Element("svg", {"viewBox": f"0 0 {_WIDTH} {_HEIGHT}", "role": "img", "aria-label": label})
     SubElement(svg, "title").text = label
     inner, width = _HEIGHT - _BOTTOM - _TOP, (_WIDTH - _LEFT) / steps
-    for part in (0, most / 2, most):
+    for part in (0, most // 2, most):
         height = f"{_y(part, most, inner):.2f}"
         line = {"x1": str(_LEFT), "x2": str(_WIDTH), "y1": height, "y2": height, "class": "grid"}
         SubElement(svg, "line", line)
-        SubElement(svg, "text", {"x": str(_LEFT - 8), "y": height, "class": "value"}).text = quoted_number(round(part))
+        SubElement(svg, "text", {"x": str(_LEFT - 8), "y": height, "class": "value"}).text = quoted_number(part)
     for place, (low, high) in enumerate(sums):
         x = f"{_LEFT + place * width:.2f}"
         for value, look in ((high, "most"), (low, "least")):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
+_TENTH = Decimal("0.1")
 _SCALES = ((Decimal(10) ** 12, "trillion"), (Decimal(10) ** 9, "billion"), (Decimal(10) ** 6, "million"))
 
 
 def quoted_number(number: int, rounding: str = ROUND_HALF_EVEN) -> str:
     """`number` in words: one decimal below a hundred millions (billions, ...), none above, in full below a million."""
-    for scale, word in _SCALES:
-        for digits in ("0.1", "1"):
-            scaled = (Decimal(number) / scale).quantize(Decimal(digits), rounding)
-            if scaled >= 1 and (digits == "1" or scaled < 100):
-                return f"{scaled.normalize():f} {word}" if scaled < 1000 or word == "trillion" else _next(word)
+    for place, (scale, word) in enumerate(_SCALES):
+        if number >= scale:
+            scaled = (number / scale).quantize(_TENTH, rounding)
+            if scaled >= 100:
+                scaled = (number / scale).quantize(Decimal(1), rounding)
+            if scaled >= 1000 and place:  # 999.96 million, rounded
+                scaled, word = Decimal(1), _SCALES[place - 1][1]
+            return f"{scaled.normalize():f} {word}"
     return f"{number:,}"
 
 
@@ -33,9 +37,3 @@ def quoted_change(now: int, before: int) -> str:
     if ratio >= 3:
         return f"{ratio.quantize(Decimal('0.1'))} times"
     return f"{(ratio - 1) * 100:+.0f} %"
-
-
-def _next(word: str) -> str:
-    """Of 999.96 million that were rounded up to a thousand."""
-    names = [name for _, name in _SCALES]
-    return f"1 {names[names.index(word) - 1]}"

@@ -107,8 +107,7 @@ def done_claims(client: Client) -> list[tuple[int, int, tuple[str, ...]]]:
     ]
 
 
-@pytest.mark.parametrize("kernel", ["python", "numba"])
-@pytest.mark.parametrize("dies_at", ["claimed", "inserted"])
+@pytest.mark.parametrize(("dies_at", "kernel"), [("claimed", "python"), ("inserted", "numba")])
 async def test_a_claim_of_an_old_definition_is_recounted_by_it(database: Client, dies_at: str, kernel: Kernel) -> None:
     if kernel == "numba" and unsupported(Rules()):
         pytest.skip("numba is not installed")
