@@ -44,14 +44,14 @@ WITH
     tags AS
     (
         SELECT
-            counted.place AS place, hashtag, n, before, all_now / all_before AS scale,
+            counted.place AS place, hashtag, latest, before, all_now / all_before AS scale,
             before / days_before AS mean,
             (squares - days_before * mean * mean) / (days_before - 1) AS variance,
             (before + 1) * scale AS usual
         FROM
         (
             SELECT
-                place, hashtag, sumIf(n, day = 0) AS n, sumIf(n, day > 0) AS before,
+                place, hashtag, sumIf(n, day = 0) AS latest, sumIf(n, day > 0) AS before,
                 sumIf(toFloat64(n) * n, day > 0) AS squares
             FROM by_day
             WHERE hashtag != ''
@@ -68,13 +68,13 @@ WITH
     scored AS
     (
         SELECT
-            tags.place AS place, hashtag, n AS events, usual, n / usual AS ratio,
+            tags.place AS place, hashtag, latest AS events, usual, latest / usual AS ratio,
             greatest(1, if(mean > 0, variance / mean, 1), 1 + usual * if(isFinite(relative), relative, 0)) AS dispersion,
-            1 / (dispersion * (1 / (n + 5) + scale * usual / pow(usual + 5, 2))) AS shape,
-            (n + 5) / (usual + 5) * pow(greatest(0, 1 - 1 / (9 * shape) - {z:Float64} / (3 * sqrt(shape))), 3) AS score
+            1 / (dispersion * (1 / (latest + 5) + scale * usual / pow(usual + 5, 2))) AS shape,
+            (latest + 5) / (usual + 5) * pow(greatest(0, 1 - 1 / (9 * shape) - {z:Float64} / (3 * sqrt(shape))), 3) AS score
         FROM tags
         INNER JOIN excess ON excess.place = tags.place
-        WHERE n >= {minimum:UInt64}
+        WHERE latest >= {minimum:UInt64}
     )
 SELECT
     leading.place AS country,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,11 @@ from sinks.analytics import Grain, Period
 from sinks.campaign_answers import CampaignAnswers
 from sinks.campaigns import Campaign, Campaigns
 from sinks.claims import Claims
+from sinks.client import connect
 from sinks.errors import CampaignError, QueryError
+from sinks.migrations import Retention, migrate
 from streams.rules import Rules
+from tests.conftest import Server
 from tests.counted import count
 
 if TYPE_CHECKING:
@@ -57,16 +60,30 @@ BEFORE = made(1, 600, DAY_1, CLOCK_1)
 AFTER = [*made(2, 600, CLOCK_1 - timedelta(days=1), CLOCK_2), *made(3, 200, SURE, CLOCK_2)]  # some come late
 
 
-@pytest.fixture
-def filled(database: Client) -> Client:
-    """Half of the events were counted before the campaign was defined."""
-    count(database, BEFORE, CLOCK_1, Rules())
-    campaigns = Campaigns(database)
+def fill(client: Client) -> Client:
+    """Half of the events were counted before the campaigns were defined."""
+    count(client, BEFORE, CLOCK_1, Rules())
+    campaigns = Campaigns(client)
     campaigns.define(Campaign("kind", MEMBERS, MINE), 0)
     campaigns.define(Campaign("tags", MEMBERS), 0)
     campaigns.define(Campaign("stickers", (), MINE, countries=("PH",)), 0)
-    count(database, AFTER, CLOCK_2, Rules(tag_groups={"kind": MEMBERS, "tags": MEMBERS}))
-    return database
+    count(client, AFTER, CLOCK_2, Rules(tag_groups={"kind": MEMBERS, "tags": MEMBERS}))
+    return client
+
+
+@pytest.fixture(scope="module")
+def filled(clickhouse: Server) -> Iterator[Client]:
+    """For tests that only read."""
+    client = connect(clickhouse.url, clickhouse.user, clickhouse.password)
+    migrate(client, "campaigns_to_read", Retention(36_500, 36_500))
+    yield fill(client)
+    client.command("DROP DATABASE campaigns_to_read")
+    client.close()
+
+
+@pytest.fixture
+def editable(database: Client) -> Client:
+    return fill(database)
 
 
 def truth(wanted: Callable[[Event, datetime], bool]) -> Counter[str]:
@@ -164,8 +181,8 @@ def test_tags_of_a_campaign_each_for_itself(filled: Client) -> None:
         assert (row["creations"], row["views"]) == (expected["video_creation"], expected["video_view"])
 
 
-def test_period_and_countries_of_a_campaign_are_applied_when_it_is_read(filled: Client) -> None:
-    campaigns, answers = Campaigns(filled), CampaignAnswers(filled)
+def test_period_and_countries_of_a_campaign_are_applied_when_it_is_read(editable: Client) -> None:
+    campaigns, answers = Campaigns(editable), CampaignAnswers(editable)
     since, until = DAY_1 + timedelta(days=2), DAY_1 + timedelta(days=3)
     campaigns.define(Campaign("tags", MEMBERS, since=since, until=until, countries=("BR", "US")), 1)
     expected = truth(lambda e, ts: tagged(e) and since <= ts < until and e["country"] != "PH")
@@ -179,17 +196,17 @@ def test_period_and_countries_of_a_campaign_are_applied_when_it_is_read(filled: 
     assert len(rows) == 3
 
 
-def test_an_edit_of_the_tags_changes_nothing_that_was_counted(filled: Client) -> None:
-    campaigns, answers = Campaigns(filled), CampaignAnswers(filled)
+def test_an_edit_of_the_tags_changes_nothing_that_was_counted(editable: Client) -> None:
+    campaigns, answers = Campaigns(editable), CampaignAnswers(editable)
     rows = (
         "SELECT window_start, event_type, country, sum(events) FROM engagement_minute WHERE hashtag = '@kind'"
         " GROUP BY ALL ORDER BY ALL"
     )
-    before = filled.query(rows).result_rows
+    before = editable.query(rows).result_rows
     campaigns.define(Campaign("kind", ("joy",)), 1)
     (state,) = (row for row in answers.states() if row["name"] == "kind")
     assert state["exact_from"].replace(tzinfo=UTC) == CLOCK_2 + timedelta(minutes=11)
-    assert filled.query(rows).result_rows == before
+    assert editable.query(rows).result_rows == before
     period = Period(DAY_1, DAY_1 + timedelta(days=5), Grain.DAY)
     # A single tag is exact at any time.
     found = {row["event_type"]: (row["at_least"], row["at_most"]) for row in answers.totals("kind", period)}
@@ -198,24 +215,24 @@ def test_an_edit_of_the_tags_changes_nothing_that_was_counted(filled: Client) ->
     assert [c.hashtags for c in campaigns.history("kind")] == [MEMBERS, ("joy",)]
 
 
-def test_forgotten_claims_leave_their_rules(filled: Client) -> None:
-    claims = Claims(filled)
-    topics = [topic for (topic,) in filled.query("SELECT DISTINCT topic FROM claims").result_rows]
+def test_forgotten_claims_leave_their_rules(editable: Client) -> None:
+    claims = Claims(editable)
+    topics = [topic for (topic,) in editable.query("SELECT DISTINCT topic FROM claims").result_rows]
     for topic in topics:
         claims.prune(max((c for c in claims.history(topic) if c.done), key=lambda c: c.next), kept_days=0)
         assert {c.rules for c in claims.history(topic)} == {
             Rules(tag_groups={"kind": MEMBERS, "tags": MEMBERS}).version
         }
-    test_the_moment_from_which_it_is_exact(filled)
+    test_the_moment_from_which_it_is_exact(editable)
 
 
-def test_a_campaign_that_was_removed_is_counted_no_more(filled: Client) -> None:
-    campaigns = Campaigns(filled)
+def test_a_campaign_that_was_removed_is_counted_no_more(editable: Client) -> None:
+    campaigns = Campaigns(editable)
     campaigns.define(Campaign("kind", MEMBERS, removed=True), 1)
     assert campaigns.groups() == {"tags": MEMBERS}
-    assert {row["name"] for row in CampaignAnswers(filled).states()} == {"stickers", "tags"}
-    assert CampaignAnswers(filled).totals("kind", Period(DAY_1, CLOCK_2, Grain.DAY)) == []
-    counted = filled.query("SELECT sum(events) FROM engagement_day WHERE hashtag = '@kind'").result_rows[0][0]
+    assert {row["name"] for row in CampaignAnswers(editable).states()} == {"stickers", "tags"}
+    assert CampaignAnswers(editable).totals("kind", Period(DAY_1, CLOCK_2, Grain.DAY)) == []
+    counted = editable.query("SELECT sum(events) FROM engagement_day WHERE hashtag = '@kind'").result_rows[0][0]
     assert counted == sum(truth(lambda e, ts: e in AFTER and tagged(e)).values())
 
 
