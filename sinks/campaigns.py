@@ -43,11 +43,6 @@ class Campaign:
     defined_by: str = ""
     defined_at: datetime | None = None
 
-    @property
-    def pseudo_tag(self) -> str:
-        """The hashtag under which the worker counts it."""
-        return f"@{self.name}"
-
 
 class Campaigns:
     """The table `campaigns`. Methods block, and raise QueryError where ClickHouse refuses."""

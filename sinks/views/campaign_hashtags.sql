@@ -3,9 +3,10 @@
 --   own_period (1: only the campaign's own period, 0: also outside of it).
 -- Units: creations and views, exact at any time.
 WITH
-    (SELECT if({own_period:UInt8}, any(since), toDateTime('1970-01-01', 'UTC')) FROM campaign_states WHERE name = {campaign:String}) AS begins,
-    (SELECT if({own_period:UInt8}, any(until), toDateTime('2106-01-01', 'UTC')) FROM campaign_states WHERE name = {campaign:String}) AS ends,
-    (SELECT any(countries) FROM campaign_states WHERE name = {campaign:String}) AS only_in
+    (SELECT argMax((since, until, countries), version) FROM campaigns WHERE name = {campaign:String}) AS defined,
+    if({own_period:UInt8}, defined.1, toDateTime('1970-01-01', 'UTC')) AS begins,
+    if({own_period:UInt8}, defined.2, toDateTime('2106-01-01', 'UTC')) AS ends,
+    defined.3 AS only_in
 SELECT
     counts.hashtag AS hashtag,
     if(names.display = '', concat('#', counts.hashtag), names.display) AS display,
@@ -20,7 +21,9 @@ RIGHT ANY JOIN
         sumIf(events, event_type = 'video_view') AS views
     FROM {engagement}
     WHERE event_type IN ('video_creation', 'video_view')
-      AND hashtag IN (SELECT arrayJoin(hashtags) FROM campaign_states WHERE name = {campaign:String})
+      AND hashtag IN (
+          SELECT arrayJoin(hashtags) FROM
+          (SELECT * FROM campaigns WHERE name = {campaign:String} ORDER BY version DESC LIMIT 1) WHERE NOT removed)
       AND (empty(only_in) OR has(only_in, country))
       AND window_start >= greatest({since:DateTime('UTC')}, begins)
       AND window_start < least({until:DateTime('UTC')}, ends)

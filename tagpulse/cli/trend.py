@@ -11,9 +11,9 @@ import typer
 from schemas.countries import normalise_country
 from schemas.topics import EventType
 from sinks.analytics import Grain, Period, ceil
-from sinks.campaign_answers import CampaignAnswers, Rising
-from sinks.client import connect
+from sinks.campaign_answers import Rising
 from streams.settings import Settings
+from tagpulse.cli.campaigns import answers_of
 from tagpulse.cli.moments import moment
 from tagpulse.cli.render import Format, show
 
@@ -63,11 +63,7 @@ def trend(
         )
     end = moment(at, "--at") or datetime.now(UTC)
     end = ceil(end - by.length, by) if ceil(end, by) != end else end  # a window that is running is no hour yet
-    user, password = settings.analyst_user, settings.analyst_password
-    if not user:
-        user, password = settings.clickhouse_user, settings.clickhouse_password
-    client = connect(settings.clickhouse_url, user, password.get_secret_value(), settings.clickhouse_database)
-    rows = CampaignAnswers(client).rising(
+    rows = answers_of(settings).rising(
         event.value, end, country=place, limit=limit, by=Rising(days, minimum, z, by.value)
     )
     for row in rows:
