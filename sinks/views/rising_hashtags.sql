@@ -15,7 +15,8 @@
 -- Counts vary more from day to day than Poisson's do: the variance is multiplied by the tag's dispersion (McCullagh & Nelder,
 --   Generalized Linear Models, 2nd ed., section 6.2.3). A few days say little about it, so it is at least what tags with 20
 --   events and more have for their size (upper quartile of the excess over Poisson's variance, relative to the mean squared).
--- A day without any events is no day to compare with.
+-- A day without any events is no day to compare with. Where traffic moves from one country to another, tags of the world move
+--   with it: ask by country.
 WITH
     by_day AS
     (

@@ -93,7 +93,7 @@ def test_planted_risers_are_found_and_nothing_else(database: Client, grain: str)
 def test_steady_noise_raises_no_alarm(database: Client) -> None:
     """Alike, busier and counted in part; as Poisson has it, and with more variation from day to day."""
     dice = np.random.default_rng(SEED + 1)
-    usual = steady(5_000, 4_000)
+    usual = steady(3_000, 4_000)
     kinds = {"PH": (1.0, 0.0), "US": (3.0, 0.0), "BR": (0.2, 0.0), "GB": (1.0, 0.3), "MX": (3.0, 0.3), "ID": (0.2, 0.3)}
     found: list[Row] = []
     for country, (factor, wild) in kinds.items():
@@ -102,8 +102,7 @@ def test_steady_noise_raises_no_alarm(database: Client) -> None:
             found += rows(AT - timedelta(days=day, hours=1), country, counts, dice)
     insert(database, found)
     answers, by = CampaignAnswers(database), Rising(minimum=5)
-    for country in ("*", ""):
-        assert answers.rising("video_creation", AT, country=country, by=by, limit=100) == [], f"seed {SEED + 1}"
+    assert answers.rising("video_creation", AT, country="*", by=by, limit=100) == [], f"seed {SEED + 1}"
 
 
 def test_without_days_to_compare_with_there_is_no_answer(database: Client) -> None:
