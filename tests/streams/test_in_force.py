@@ -26,6 +26,8 @@ from streams.settings import Settings
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+pytestmark = pytest.mark.timeout(900)  # the kernel may have to be compiled first
+
 TOPIC, TYPES = "video-creations", {"video-creations": EventType.VIDEO_CREATION}
 #: 1 with love, 2 with kindness, 1 with both, 4 with joy.
 TAGS = [["love"], ["kindness"], ["kindness"], ["love", "kindness"], ["joy"], ["joy"], ["joy"], ["joy"]]
