@@ -185,7 +185,19 @@ class Claims:
         raise ClaimLost(f"{claim.token} cannot be finished: ClickHouse confirms rows that it does not keep")
 
     def prune(self, tail: Claim, kept_days: float) -> None:
-        """Forget claims before `tail` that are older than `kept_days` days. The end of a chain is never touched."""
+        """Forget claims before `tail` that are older than `kept_days` days. The end of a chain is never touched.
+
+        Which rules they were counted with stays in `rules_used`.
+        """
+        # Minima and maxima: to sum up the same claims again, or claims that stay, changes nothing.
+        self._client.command(
+            "INSERT INTO rules_used SELECT topic, incarnation, partition, rules,"
+            " min(clock), max(clock), min(first), max(next) FROM claims WHERE topic = {topic:String}"
+            " AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32} AND records > 0"
+            " GROUP BY topic, incarnation, partition, rules",
+            parameters=_where(tail.log),
+            settings={"async_insert": 0},
+        )
         self._client.command(
             "DELETE FROM claims WHERE topic = {topic:String} AND incarnation = {incarnation:UInt32}"
             " AND partition = {partition:UInt32} AND next <= {first:UInt64}"

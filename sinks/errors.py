@@ -6,7 +6,8 @@ SinkError
 ├── ClaimLost             another worker claimed these offsets: drop the partition
 ├── DeltaExpired          the insert came after its deadline: drop the partition
 ├── NotLanded             rows could not be brought to land before the deadline
-└── QueryError            ClickHouse refused a query
+├── QueryError            ClickHouse refused a query
+└── CampaignError         a campaign cannot be defined so
 """
 
 from __future__ import annotations
@@ -41,3 +42,7 @@ class NotLanded(SinkError):
 
 class QueryError(SinkError):
     """ClickHouse refused a query; the message carries its code and text."""
+
+
+class CampaignError(SinkError):
+    """A campaign cannot be defined so, or is not there."""

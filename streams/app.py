@@ -15,6 +15,7 @@ import faust
 from faust.app.base import BootStrategy
 
 from schemas.topics import TOPICS, EventType
+from sinks.campaigns import Campaigns
 from sinks.client import connect
 from sinks.errors import ConnectError, SinkError
 from sinks.migrations import require_current
@@ -56,15 +57,17 @@ class PulseApp(faust.App):  # type: ignore[misc]
         await super().on_first_start()
         self.metrics = Metrics()
         event_types = {topic.name: topic.event_type for topic in TOPICS}
+        writer = await self._writer()
         self.checkpoints = Checkpoints(
             self.settings,
-            await self._writer(),
+            writer,
             event_types,
             await self._counters(event_types),
             self.log_end,
             self._commit,
             self.fatal,
             self.metrics,
+            groups=Campaigns(writer.client).groups,
         )
         self.checkpoints.start()
         self._watchdog = Watchdog(self, EXIT_FATAL)

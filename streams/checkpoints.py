@@ -14,19 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 from uuid import uuid4
 
-import msgspec
-
 from schemas.topics import EventType
 from sinks.claims import Claim, Log
 from sinks.errors import SinkError
 from sinks.names import Names
 from sinks.writer import Writer
 from streams.batch import RecordBatch
-from streams.counters import TopicCounter, counters
-from streams.errors import StreamError, SupersededError, UnknownRulesError
+from streams.counters import TopicCounter
+from streams.errors import StreamError, SupersededError
+from streams.in_force import RulesInForce
 from streams.metrics import Metrics
 from streams.partition import Delta, Limits, Partition
-from streams.rules import Rules
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -56,7 +54,8 @@ class Checkpoints:
     `event_types` maps topic names; `topic_counters` are the counters of these topics, by the settings' rules;
     `log_end` tells the offset behind the last record that a log is known to have; `commit` tells Kafka an offset, for
     lag tools; `fatal` ends the process with a message: dropping everything and starting over is the one answer to
-    every doubt about ownership.
+    every doubt about ownership. `groups` asks for the groups of tags of the campaigns, which may change at any time
+    (it blocks, and raises SinkError); None: there are none.
     """
 
     def __init__(
@@ -70,17 +69,17 @@ class Checkpoints:
         fatal: Callable[[str], None],
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
+        groups: Callable[[], Mapping[str, tuple[str, ...]]] | None = None,
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._names = Names(writer.client)
-        self._event_types = event_types
         self._commit = commit
         self._fatal = fatal
         self._metrics = metrics
         self._clock = clock
-        self._rules = settings.rules()
-        self._counters = topic_counters
+        self._follows_campaigns = groups is not None
+        self._rules = RulesInForce(settings, event_types, topic_counters, writer, groups)
         self._log_end = log_end
         self._partitions: dict[Key, Partition] = {}
         self._epoch = 0
@@ -101,7 +100,7 @@ class Checkpoints:
         self._drop_all()
         self._epoch += 1
         epoch = self._epoch
-        await self._blocking(self._writer.keep_rules, self._rules.version, self._rules.text)
+        await self._rules.begin(self._blocking)
         taken = await asyncio.gather(*(self._take_over(tp, *bounds[tp], epoch) for tp in bounds))
         if epoch != self._epoch:
             raise SupersededError("the partitions were taken away while they were being taken over")
@@ -129,21 +128,7 @@ class Checkpoints:
         return partition, start
 
     async def _counter_of(self, claim: Claim) -> TopicCounter:
-        topic = claim.log.topic
-        if claim.rules == self._rules.version:
-            return self._counters[topic]
-        text = await self._blocking(self._writer.rules_text, claim.rules)
-        try:
-            rules = Rules.parse(text or "")
-        except msgspec.DecodeError:
-            rules = None
-        if rules is None or (rules.decoding, rules.unicode) != (self._rules.decoding, self._rules.unicode):
-            raise UnknownRulesError(
-                f"{claim.token} was claimed by {claim.worker} under rules {claim.rules}, which this build cannot "
-                f"repeat ({text or 'their text is not in ClickHouse'}): let a worker of the former version finish it"
-            )
-        # Loading is quick here: where it is compiled code, that has been loaded for the rules of today.
-        return counters({topic: self._event_types[topic]}, rules, "auto")[topic]
+        return await self._rules.counter_of(claim, self._blocking)
 
     # -- counting --------------------------------------------------------------------------------------------
 
@@ -162,7 +147,8 @@ class Checkpoints:
 
     async def _add(self, partition: Partition, batch: RecordBatch) -> RecordBatch | None:
         if partition.delta is None:
-            partition.delta = Delta(batch.first, self._clock(), self._counters[batch.topic])
+            rules, counter = self._rules.of(batch.topic)
+            partition.delta = Delta(batch.first, self._clock(), counter, rules=rules)
         delta, rest = partition.delta, None
         if delta.ends_at is not None and batch.next_offset > delta.ends_at:
             batch, rest = batch.split(delta.ends_at)
@@ -209,7 +195,7 @@ class Checkpoints:
         if delta.recounts is not None:
             delta.check_recount(delta.recounts)
             return self._writer.recover(delta.recounts, rows, lambda: partition.held)
-        claim = delta.claim(partition.log, self._settings.worker_name, self._rules.version, rows.months())
+        claim = delta.claim(partition.log, self._settings.worker_name, delta.rules, rows.months())
         return self._writer.write(claim, partition.tail, rows, lambda: partition.held)
 
     def _holds(self, partition: Partition) -> bool:
@@ -270,6 +256,8 @@ class Checkpoints:
             asyncio.create_task(self._every(_PRUNE_INTERVAL_S, self._prune)),
             asyncio.create_task(self._commit_forever()),
         ]
+        if self._follows_campaigns:
+            self._background.append(asyncio.create_task(self._rules.follow(self._blocking)))
         for task in self._background:
             task.add_done_callback(self._on_background_done)
 
@@ -343,6 +331,11 @@ class Checkpoints:
                 self._writer.prune(partition.tail, self._settings.claims_kept_days)
             except SinkError as error:
                 log.warning("old claims of %s stay for now: %s", partition.log, error)
+
+    @property
+    def rules_version(self) -> str:
+        """The rules that the next new delta is counted by."""
+        return self._rules.version
 
     @property
     def held(self) -> set[Key]:

@@ -44,9 +44,13 @@ class Delta:
     `ends_at` is set for a recount: it covers exactly the offsets of the open claim it stands for.
     """
 
-    def __init__(self, first: int, clock: float, counter: TopicCounter, recounts: Claim | None = None) -> None:
+    def __init__(
+        self, first: int, clock: float, counter: TopicCounter, recounts: Claim | None = None, rules: str = ""
+    ) -> None:
         self.first = self.next = first
         self.clock = clock
+        self.rules = recounts.rules if recounts else rules
+        """Version of the rules that `counter` counts by."""
         self.recounts = recounts
         self.counts = counter.begin()
         self.begun = time.monotonic()

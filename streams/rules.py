@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Mapping
 from functools import cached_property
 
 import msgspec
 
 #: Raised by one whenever the same record, clock and settings would be counted differently than before.
 DECODING_VERSION = 1
+#: Groups of tags that one set of rules may have: the compiled kernel keeps them as bits of a word.
+MAX_GROUPS = 64
 
 
 class Rules(msgspec.Struct, frozen=True, dict=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +43,19 @@ class Rules(msgspec.Struct, frozen=True, dict=True, kw_only=True, forbid_unknown
     def version(self) -> str:
         """First 16 hex digits of the SHA-256 of `text`."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    def with_groups(self, groups: Mapping[str, tuple[str, ...]]) -> tuple[Rules, list[str]]:
+        """These rules with more groups, and the names of those that do not go in.
+
+        A group keeps its name against one that comes later, and there are at most MAX_GROUPS.
+        """
+        merged, left_out = dict(self.tag_groups), []
+        for name, tags in groups.items():
+            if name in merged or len(merged) >= MAX_GROUPS:
+                left_out.append(name)
+            else:
+                merged[name] = tags
+        return msgspec.structs.replace(self, tag_groups=dict(sorted(merged.items()))), left_out
 
     @classmethod
     def parse(cls, text: str) -> Rules:

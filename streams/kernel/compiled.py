@@ -8,8 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from streams.errors import StreamError
-from streams.kernel.layout import MAX_GROUPS
-from streams.rules import Rules
+from streams.rules import MAX_GROUPS, Rules
 
 #: An interned string's length takes two bytes of a varint.
 _MAX_FORM_BYTES = 2**14 - 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from streams.rules import MAX_GROUPS
+
 # ---- state of a call (int64) --------------------------------------------------------------------------
 AT = 0
 """Index into `todo` of the record to go on with."""
@@ -64,8 +66,6 @@ STRINGS_AT_ONCE = 16
 """Tags that are looked up together."""
 STRING_WORDS = 3
 """Words that describe one of them: start, length, hash."""
-MAX_GROUPS = 64
-"""Groups are bits of a word."""
 MAX_KEYS_OF_RECORD = 1 + MAX_TAGS_FAST + MAX_GROUPS
 PENDING_SIZE = 512
 """Additions that wait until the memory they go to has come."""

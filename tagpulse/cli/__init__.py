@@ -12,7 +12,7 @@ from rich.markup import escape
 from schemas.errors import EventError
 from sinks.errors import SinkError
 from streams.errors import StreamError
-from tagpulse.cli import admin, answers, bench, demo, emit, rejects, up, verify
+from tagpulse.cli import admin, answers, bench, campaigns, demo, emit, rejects, report, trend, up, verify
 from tagpulse.rejects.errors import RejectsError
 from tagpulse.stack.errors import StackError
 
@@ -24,7 +24,7 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (up, demo, emit, answers, admin, verify, rejects, bench):
+for module in (up, demo, emit, answers, trend, campaigns, report, admin, verify, rejects, bench):
     module.register(cli)
 
 

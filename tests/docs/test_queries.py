@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from schemas.topics import TOPICS, EventType
+from sinks.campaigns import Campaign, Campaigns
 from sinks.claims import Log
 from sinks.client import connect
 from sinks.migrations import Retention, migrate
@@ -42,10 +43,15 @@ def events(now: str) -> Iterator[tuple[EventType, dict[str, Any]]]:
         yield EventType.VIDEO_VIEW, here | {"ts": now}
         yield EventType.STICKER_USE, here | {"sticker": "Heart", "ts": now}
     yield EventType.VIDEO_VIEW, common | {"video_id": 7}
+    for day in range(3):
+        ts = (NOW - timedelta(days=day, minutes=10)).isoformat()
+        for number, tag in enumerate(["usual"] * 60 + ["rising"] * 60 * (day == 0)):
+            yield EventType.VIDEO_CREATION, {"ts": ts, "video_id": str(100 + number), "hashtags": [tag]}
 
 
 def fill(client: Client) -> None:
     """Count the events the way a worker does."""
+    Campaigns(client).define(Campaign("createkindness", ("kindness", "love"), ("heart",)), 0)
     writer, names = Writer(client, WriterSettings(minute_days=KEPT, hour_days=KEPT)), Names(client)
     found = list(events(NOW.isoformat()))
     for topic in TOPICS:

@@ -122,7 +122,7 @@ class _OwnClock(Checkpoints):
 
 class _OwnRules(Checkpoints):
     async def _counter_of(self, claim: Claim) -> TopicCounter:
-        return self._counters[claim.log.topic]
+        return self._rules.of(claim.log.topic)[1]
 
 
 class _FromCommitted(Checkpoints):

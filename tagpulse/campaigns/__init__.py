@@ -1,0 +1,1 @@
+"""Campaigns as people define them and ask about them."""

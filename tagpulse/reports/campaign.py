@@ -1,0 +1,178 @@
+"""The report of a campaign as a document: everything that a page, a table or a program shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sinks.analytics import Period
+from sinks.campaign_answers import CampaignAnswers, Row
+from sinks.campaigns import OPEN_SINCE, OPEN_UNTIL, Campaign
+from tagpulse.reports.words import quoted_bounds, quoted_change, quoted_number
+
+EVENTS = ("video_creation", "sticker_use", "video_view")
+MEANING = {"video_creation": "videos created", "sticker_use": "sticker uses", "video_view": "views"}
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One measure: bounds in the period and in the one before (equal where exact), and how to quote it."""
+
+    event: str
+    at_least: int
+    at_most: int
+    videos: int
+    before_at_least: int | None
+    before_at_most: int | None
+    quote: str
+    change: str
+
+    @property
+    def exact(self) -> bool:
+        return self.at_least == self.at_most
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignReport:
+    """Times are UTC. `series` is by the period's grain; `countries` is by event type; `exact_from` None: always."""
+
+    campaign: Campaign
+    period: Period
+    before: Period | None
+    exact_from: datetime | None
+    headlines: Sequence[Headline]
+    countries: dict[str, list[Row]]
+    series: list[Row]
+    hashtags: list[Row]
+    counted_at: datetime | None
+    rejects: int
+    open_claims: int
+    made_at: datetime
+
+    @property
+    def final(self) -> bool:
+        """Whether all that was in Kafka at the end of the period was counted, as far as claims tell."""
+        return self.counted_at is not None and self.counted_at >= self.period.until and not self.open_claims
+
+    def quality(self) -> list[str]:
+        """What a reader must know before quoting, as sentences."""
+        found = []
+        bounds = [MEANING[h.event] for h in self.headlines if not h.exact]
+        if bounds:
+            assert self.exact_from is not None
+            found.append(
+                f"{_listed(bounds).capitalize()} are bounds: the hashtags are counted as one from event time "
+                f"{self.exact_from:%Y-%m-%d %H:%M} UTC on; before, an event with two of them may be counted "
+                "twice in the upper bound."
+            )
+        else:
+            found.append("Creations, views and sticker uses are exact: each event is counted once.")
+        if any(h.videos for h in self.headlines):
+            found.append("Distinct videos are an estimate within about 1 %.")
+        if self.counted_at is None:
+            found.append("Nothing has been counted yet.")
+        elif self.final:
+            found.append(
+                f"The end of the period lies before the newest count, of {self.counted_at:%Y-%m-%d %H:%M} UTC."
+            )
+        else:
+            found.append(f"Not final: the newest count is of {self.counted_at:%Y-%m-%d %H:%M} UTC.")
+        if self.open_claims:
+            found.append(f"{self.open_claims} deltas are still being written.")
+        found.append(
+            f"{self.rejects:,} records of all kinds were rejected in this time, and are in no count."
+            if self.rejects
+            else "No records were rejected in this time."
+        )
+        if self.period.widened:
+            found.append(f"The period is widened to whole {self.period.grain}s: finer counts are no longer kept.")
+        found.append("Events that come late still add to their own time.")
+        return found
+
+    def document(self) -> dict[str, Any]:
+        """Everything as JSON knows it."""
+        campaign = self.campaign
+        return {
+            "campaign": {
+                "name": campaign.name, "version": campaign.version, "hashtags": list(campaign.hashtags),
+                "stickers": list(campaign.stickers), "countries": list(campaign.countries),
+                "since": _open(campaign.since), "until": _open(campaign.until),
+            },
+            "period": _period(self.period),
+            "before": _period(self.before) if self.before else None,
+            "exact_from": self.exact_from,
+            "headlines": [
+                {
+                    "event": h.event, "at_least": h.at_least, "at_most": h.at_most, "exact": h.exact,
+                    "videos": h.videos if h.event == "sticker_use" else None, "before_at_least": h.before_at_least,
+                    "before_at_most": h.before_at_most, "quote": h.quote, "change": h.change,
+                }
+                for h in self.headlines
+            ],
+            "countries": self.countries,
+            "series": [row | {"window_start": row["window_start"].replace(tzinfo=UTC)} for row in self.series],
+            "hashtags": self.hashtags,
+            "quality": {
+                "final": self.final, "counted_at": self.counted_at, "rejects": self.rejects,
+                "open_claims": self.open_claims, "notes": self.quality(),
+            },
+            "made_at": self.made_at,
+        }  # fmt: skip
+
+
+def gather(
+    answers: CampaignAnswers, campaign: Campaign, period: Period, before: Period | None, now: datetime, limit: int = 10
+) -> CampaignReport:
+    """Ask for all that the report shows. Raises QueryError."""
+    name = campaign.name
+    totals = {row["event_type"]: row for row in answers.totals(name, period)}
+    former = {row["event_type"]: row for row in answers.totals(name, before, own_period=False)} if before else {}
+    exact_from = next(row["exact_from"].replace(tzinfo=UTC) for row in answers.states() if row["name"] == name)
+    return CampaignReport(
+        campaign,
+        period,
+        before,
+        None if exact_from == OPEN_SINCE else exact_from,
+        [_headline(event, totals.get(event), former.get(event), before is not None) for event in _events(campaign)],
+        {event: answers.countries(name, event, period, limit) for event in _events(campaign)},
+        answers.series(name, period),
+        answers.hashtags(name, period, limit),
+        answers.counted_at(),
+        answers.rejects(period),
+        answers.open_claims(),
+        now,
+    )
+
+
+def _events(campaign: Campaign) -> Sequence[str]:
+    return EVENTS if campaign.hashtags else ("sticker_use",)
+
+
+def _headline(event: str, row: Row | None, former: Row | None, compared: bool) -> Headline:
+    least, most, videos = (row["at_least"], row["at_most"], row["videos"]) if row else (0, 0, 0)
+    old_least, old_most = (former["at_least"], former["at_most"]) if former else (0, 0)
+    quote = f"{quoted_bounds(least, most)} {MEANING[event]}"
+    if event == "sticker_use" and videos:
+        quote = f"added to {quoted_number(videos)} videos ({quote})"
+    change = ""
+    if compared and (least, old_least) == (most, old_most):
+        change = quoted_change(most, old_most)
+    elif compared:
+        change = f"{quoted_bounds(old_least, old_most)} before"
+    return Headline(
+        event, least, most, videos, old_least if compared else None, old_most if compared else None, quote, change
+    )
+
+
+def _period(period: Period) -> dict[str, Any]:
+    return {"since": period.since, "until": period.until, "grain": period.grain.value, "widened": period.widened}
+
+
+def _open(moment: datetime) -> datetime | None:
+    return None if moment in (OPEN_SINCE, OPEN_UNTIL) else moment
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

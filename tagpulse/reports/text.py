@@ -1,0 +1,72 @@
+"""The report of a campaign as Markdown, and its numbers as CSV. No I/O."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+
+from tagpulse.reports.campaign import MEANING, CampaignReport
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
+#: What a spreadsheet would take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def markdown(report: CampaignReport) -> str:
+    """The report for a page or a mail."""
+    period = report.period
+    lines = [f"# Campaign {_plain(report.campaign.name)}", ""]
+    lines += [f"{period.since:%Y-%m-%d %H:%M} to {period.until:%Y-%m-%d %H:%M} UTC", ""]
+    lines += [f"- **{h.quote}**, {'exact' if h.exact else 'bounds'}" for h in report.headlines]
+    for event, rows in report.countries.items():
+        lines += ["", f"## Countries by {MEANING[event]}", ""]
+        cells = [
+            [str(n), _plain(r["country_name"]), f"{r['at_least']:,}", f"{r['at_most']:,}", f"{r['share']:.1%}"]
+            for n, r in enumerate(rows, 1)
+        ]
+        lines += _table(["", "country", "at least", "at most", "share"], cells)
+    if report.hashtags:
+        lines += ["", "## Hashtags", ""]
+        cells = [[_plain(r["display"]), f"{r['creations']:,}", f"{r['views']:,}"] for r in report.hashtags]
+        lines += _table(["hashtag", "videos created", "views"], cells)
+    if report.before:
+        lines += ["", f"## Compared with the period from {report.before.since:%Y-%m-%d %H:%M}", ""]
+        lines += _table(["", "change"], [[MEANING[h.event], h.change] for h in report.headlines])
+    lines += ["", "## Quality of the data", "", *(f"- {note}" for note in report.quality())]
+    return "\n".join(lines) + "\n"
+
+
+def table(report: CampaignReport) -> str:
+    """One row per measure in total, per country, hashtag and window: for spreadsheets."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["what", "key", "event_type", "at_least", "at_most", "videos", "exact"])
+    for h in report.headlines:
+        writer.writerow(["total", "", h.event, h.at_least, h.at_most, h.videos, int(h.exact)])
+    for event, rows in report.countries.items():
+        for r in rows:
+            writer.writerow(["country", r["country"], event, r["at_least"], r["at_most"], r["videos"], r["exact"]])
+    for r in report.hashtags:
+        for event, number in (("video_creation", r["creations"]), ("video_view", r["views"])):
+            writer.writerow(["hashtag", _cell(r["hashtag"]), event, number, number, 0, 1])
+    for r in report.series:
+        window = f"{r['window_start']:%Y-%m-%dT%H:%M}Z"
+        writer.writerow(["window", window, r["event_type"], r["at_least"], r["at_most"], r["videos"], r["exact"]])
+    return out.getvalue()
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    found = [f"| {' | '.join(row)} |" for row in rows]
+    return [f"| {' | '.join(headings)} |", "|" + "---|" * len(headings), *found] if found else ["No events."]
+
+
+def _plain(text: str) -> str:
+    """`text` without a meaning to Markdown, on one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _cell(text: str) -> str:
+    """`text` without a meaning to a spreadsheet."""
+    return "'" + text if text.startswith(_FORMULA) else text

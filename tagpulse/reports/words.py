@@ -1,0 +1,39 @@
+"""Numbers as a press office quotes them: "2.1 billion". No I/O."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+
+_TENTH = Decimal("0.1")
+_SCALES = ((Decimal(10) ** 12, "trillion"), (Decimal(10) ** 9, "billion"), (Decimal(10) ** 6, "million"))
+
+
+def quoted_number(number: int, rounding: str = ROUND_HALF_EVEN) -> str:
+    """`number` in words: one decimal below a hundred millions (billions, ...), none above, in full below a million."""
+    for place, (scale, word) in enumerate(_SCALES):
+        if number >= scale:
+            scaled = (number / scale).quantize(_TENTH, rounding)
+            if scaled >= 100:
+                scaled = (number / scale).quantize(Decimal(1), rounding)
+            if scaled >= 1000 and place:  # 999.96 million, rounded
+                scaled, word = Decimal(1), _SCALES[place - 1][1]
+            return f"{scaled.normalize():f} {word}"
+    return f"{number:,}"
+
+
+def quoted_bounds(at_least: int, at_most: int) -> str:
+    """The number where both are equal, else what lies between, rounded outwards so that it stays true."""
+    if at_least == at_most:
+        return quoted_number(at_least)
+    least, most = quoted_number(at_least, ROUND_FLOOR), quoted_number(at_most, ROUND_CEILING)
+    return f"about {least}" if least == most else f"between {least} and {most}"
+
+
+def quoted_change(now: int, before: int) -> str:
+    """How `now` compares with `before`: "+12 %", "3.4 times", "new"."""
+    if before == 0:
+        return "new" if now else "none in both"
+    ratio = Decimal(now) / Decimal(before)
+    if ratio >= 3:
+        return f"{ratio.quantize(Decimal('0.1'))} times"
+    return f"{(ratio - 1) * 100:+.0f} %"
