@@ -104,7 +104,7 @@ def judged(counted: Sequence[Mapping[str, Any]], ends: Mapping[Place, int], *, e
         elif not ended:
             why = "the period has not ended"
         elif lag:
-            why = "the log goes on"
+            why = f"{lag} offsets are not counted"
         rows.append(
             {
                 "topic": place[0],

@@ -394,7 +394,7 @@ def test_no_text_in_a_parameter_is_more_than_text(client: Client, view: str, par
         "x'], ['heart",
         "x\\' OR 1=1 --",
         "x'); DROP TABLE engagement_day; --",
-        "\\",
+        "x\\",
         "x\n\t\0",
     ):
         assert found(value) == nothing, value
