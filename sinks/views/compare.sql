@@ -29,7 +29,7 @@ FROM
       AND hashtag IN [{hashtag_a:String}, {hashtag_b:String}]
       AND (empty({stickers_a:Array(String)}) OR empty({stickers_b:Array(String)})
         OR sticker IN arrayConcat({stickers_a:Array(String)}, {stickers_b:Array(String)}))
-      AND window_start >= least({since_a:DateTime('UTC')}, {since_b:DateTime('UTC')})
-      AND window_start < greatest({until_a:DateTime('UTC')}, {until_b:DateTime('UTC')})
+      AND (window_start >= {since_a:DateTime('UTC')} AND window_start < {until_a:DateTime('UTC')}
+        OR window_start >= {since_b:DateTime('UTC')} AND window_start < {until_b:DateTime('UTC')})
 )
 WHERE in_a OR in_b

@@ -22,13 +22,17 @@ FROM
     (
         SELECT
             country,
-            sumIf(counts.events, now_) AS events,
-            uniqCombined64MergeIf(14)(counts.videos, now_) AS videos,
-            sumIf(counts.events, NOT now_) AS events_before,
-            uniqCombined64MergeIf(14)(counts.videos, NOT now_) AS videos_before
+            sumIf(counts.events, in_now) AS events,
+            uniqCombined64MergeIf(14)(counts.videos, in_now) AS videos,
+            sumIf(counts.events, in_before) AS events_before,
+            uniqCombined64MergeIf(14)(counts.videos, in_before) AS videos_before
         FROM
         (
-            SELECT country, window_start >= {since:DateTime('UTC')} AND window_start < {until:DateTime('UTC')} AS now_, events, videos
+            SELECT
+                country,
+                window_start >= {since:DateTime('UTC')} AND window_start < {until:DateTime('UTC')} AS in_now,
+                window_start >= {before_since:DateTime('UTC')} AND window_start < {before_until:DateTime('UTC')} AS in_before,
+                events, videos
             FROM {engagement}
             WHERE event_type = {event_type}
               AND hashtag = {hashtag:String}
