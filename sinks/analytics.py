@@ -43,6 +43,8 @@ __all__ = [
     "hashtag_form",
 ]
 
+_MAX_STEPS = 10_000
+
 Answer = TypeVar("Answer")
 Rows = list[dict[str, Any]]
 Measure = Literal["events", "videos"]
@@ -265,7 +267,7 @@ def view_parameters(view: str) -> dict[str, str]:
 def filled(rows: Sequence[Mapping[str, Any]], period: Period, step: Step) -> Rows:
     """A series with zeros for steps without events: of the whole period, or where it is open, of what has rows.
 
-    For rows of `series`, of one period and step. Empty where `rows` is.
+    For rows of `series`, of one period and step. Empty where `rows` is. Raises ValueError for more than 10,000 steps.
     """
     if not rows:
         return []
@@ -274,6 +276,8 @@ def filled(rows: Sequence[Mapping[str, Any]], period: Period, step: Step) -> Row
     known = {row["begins"]: dict(row) for row in rows}
     found = []
     while begin < end:
+        if len(found) == _MAX_STEPS:
+            raise ValueError(f"more than {_MAX_STEPS:,} steps of a {step}: choose a longer step or a shorter period")
         found.append(known.get(begin, {"begins": begin, "events": 0, "videos": 0}))
         begin = step.next(begin)
     return found

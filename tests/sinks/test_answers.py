@@ -130,6 +130,8 @@ def test_a_filled_series_has_every_step() -> None:
     months = filled(rows, Period(at("2023-12-15"), at("2024-05-02"), Grain.DAY), Step.MONTH)
     assert [(row["begins"].month, row["events"]) for row in months] == [(12, 0), (1, 0), (2, 3), (3, 0), (4, 1), (5, 0)]
     assert filled([], YEAR, Step.DAY) == []
+    with pytest.raises(ValueError, match="longer step"):
+        filled(rows, YEAR, Step.MINUTE)
 
 
 @pytest.mark.parametrize("step", [Step.DAY, Step.MONTH])
