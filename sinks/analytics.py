@@ -274,7 +274,7 @@ def filled(rows: Sequence[Mapping[str, Any]], period: Period, step: Step) -> Row
     begin = rows[0]["begins"] if period.since == FOREVER[0] else step.begin(period.since)
     end = step.next(rows[-1]["begins"]) if period.until == FOREVER[1] else period.until
     known = {row["begins"]: dict(row) for row in rows}
-    found = []
+    found: Rows = []
     while begin < end:
         if len(found) == _MAX_STEPS:
             raise ValueError(f"more than {_MAX_STEPS:,} steps of a {step}: choose a longer step or a shorter period")
