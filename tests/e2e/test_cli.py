@@ -253,7 +253,6 @@ BAD_ARGUMENTS = [
     (("top", "hashtags", "--by", "videos"), "--by"),
     (("top", "countries", "--change"), "--change"),
     (("series", "--step", "fortnight"), "fortnight"),
-    (("series", "--step", "minute", "--since", "2020-01-01"), "--step"),
     (("series", "--sticker", "#"), "--sticker"),
     (("compare", "--hashtag", "love"), "--since"),
     (("status", "--since", "yesterday"), "yesterday"),
