@@ -166,15 +166,13 @@ def _refuse_while_claims_are_open(client: Client) -> None:
 
 def shipped_views() -> dict[str, str]:
     """The views of this build: name -> SQL, with what they have in common filled in."""
-    folder = files("sinks").joinpath("views")
-    common = "\n".join(
-        line for line in folder.joinpath("_engagement.sql").read_text().splitlines() if not line.startswith("--")
-    )
-    names = sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if not entry.name.startswith("_"))
-    return {
-        check_identifier(name): folder.joinpath(f"{name}.sql").read_text().replace("{engagement}", common)
-        for name in names
-    }
+    texts = {entry.name.removesuffix(".sql"): entry.read_text() for entry in files("sinks").joinpath("views").iterdir()}
+    views = {check_identifier(name): texts[name] for name in sorted(texts) if not name.startswith("_")}
+    # What is in common may use what is in common: `_question` stands on `_engagement`.
+    for common in ("_question", "_engagement", "_step", "_event_type"):
+        filling = "\n".join(line for line in texts[common].splitlines() if not line.startswith("--"))
+        views = {name: text.replace(f"{{{common[1:]}}}", filling) for name, text in views.items()}
+    return views
 
 
 def _apply_views(client: Client, database: str) -> Iterator[str]:

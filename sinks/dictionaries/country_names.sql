@@ -5,9 +5,10 @@ CREATE OR REPLACE DICTIONARY country_names
 (
     code String,
     name String,
-    region String
+    region String,
+    subregion String
 )
 PRIMARY KEY code
-SOURCE(CLICKHOUSE({dictionary_login}QUERY 'SELECT code, name, region FROM {database}.countries FINAL'))
+SOURCE(CLICKHOUSE({dictionary_login}QUERY 'SELECT code, name, region, subregion FROM {database}.countries FINAL'))
 LAYOUT(COMPLEX_KEY_HASHED())
 LIFETIME(MIN 300 MAX 600)

@@ -11,7 +11,7 @@ FROM
 (
     SELECT country, sum(events) AS events, uniqCombined64Merge(14)(videos) AS videos
     FROM {engagement}
-    WHERE event_type = {event:String}
+    WHERE event_type = {event_type}
       AND hashtag = {hashtag:String}
       AND ({sticker:String} = '' OR sticker = {sticker:String})
       AND window_start >= {since:DateTime('UTC')} AND window_start < {until:DateTime('UTC')}

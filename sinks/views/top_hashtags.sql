@@ -14,7 +14,7 @@ RIGHT ANY JOIN
 (
     SELECT hashtag, sum(events) AS events, uniqCombined64Merge(14)(videos) AS videos
     FROM {engagement}
-    WHERE event_type = {event:String}
+    WHERE event_type = {event_type}
       AND hashtag != '' AND NOT startsWith(hashtag, '@')
       AND ({country:String} = '' OR country = {country:String})
       AND ({sticker:String} = '' OR sticker = {sticker:String})

@@ -12,9 +12,10 @@ from rich.markup import escape
 from schemas.errors import EventError
 from sinks.errors import SinkError
 from streams.errors import StreamError
-from tagpulse.cli import admin, answers, bench, campaigns, demo, emit, rejects, report, trend, up, verify
+from tagpulse.cli import admin, answers, bench, campaigns, demo, emit, rejects, report, series, status, trend, up, verify
 from tagpulse.rejects.errors import RejectsError
 from tagpulse.stack.errors import StackError
+from tagpulse.verify.errors import VerifyError
 
 cli = typer.Typer(
     name="tagpulse",
@@ -24,7 +25,7 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (up, demo, emit, answers, trend, campaigns, report, admin, verify, rejects, bench):
+for module in (up, demo, emit, answers, series, trend, campaigns, report, admin, status, verify, rejects, bench):
     module.register(cli)
 
 
@@ -32,7 +33,7 @@ def main() -> None:
     """Run the command line. Foreseen errors become one message and exit code 1; usage errors exit with 2."""
     try:
         cli()
-    except (EventError, SinkError, StreamError, StackError, RejectsError) as error:
+    except (EventError, SinkError, StreamError, StackError, RejectsError, VerifyError) as error:
         _fail(str(error))
     except ValidationError as error:
         for problem in error.errors():

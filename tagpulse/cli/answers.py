@@ -1,96 +1,174 @@
-"""Questions: tagpulse top countries, top hashtags, total."""
+"""Questions: tagpulse top countries, hashtags, stickers, regions; total; videos."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from schemas.countries import normalise_country
-from schemas.tags import normalise_tag
 from schemas.topics import EventType
-from sinks.analytics import Analytics, Grain, Period, ceil
-from sinks.client import connect
 from streams.settings import Settings
-from tagpulse.cli.moments import moment
+from tagpulse.cli.asking import (
+    By,
+    Countries,
+    Country,
+    Event,
+    Form,
+    Hashtag,
+    Last,
+    Limit,
+    Ranked,
+    Since,
+    Sticker,
+    Stickers,
+    TagOrGroup,
+    Until,
+    analytics,
+    bounds,
+    chosen,
+    default_event,
+    measure,
+    measures,
+    period,
+    periods,
+    tag_filter,
+    title,
+)
 from tagpulse.cli.render import Format, show
-
-_WORDS = {EventType.VIDEO_CREATION: "creations", EventType.STICKER_USE: "sticker uses", EventType.VIDEO_VIEW: "views"}
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
-
-Hashtag = Annotated[str, typer.Option(help="Only events with this hashtag; #Love, LOVE and love are one.")]
-Sticker = Annotated[str, typer.Option(help="Only this sticker or effect.")]
-Country = Annotated[str, typer.Option(help="Only this country: two letters, ZZ is unknown.")]
-Since = Annotated[str, typer.Option(help="Begin, as 2026-05-01 or 2026-05-01T12:30 (UTC unless it says otherwise).")]
-Until = Annotated[str, typer.Option(help="End, exclusive, written like --since.")]
-Last = Annotated[
-    str,
-    typer.Option(help="The time up to now instead: 30m and 24h to the minute, 7d and 4w to the hour, 1y to the day."),
-]
-Form = Annotated[Format, typer.Option("--format", help="How to print the answer.")]
-Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Rows to show.")]
 
 
 def register(cli: typer.Typer) -> None:
     """Add the commands to `cli`."""
-    top = typer.Typer(help="Who leads: countries or hashtags.", no_args_is_help=True)
+    top = typer.Typer(help="Who leads: countries, regions, hashtags or stickers.", no_args_is_help=True)
     top.command("countries")(top_countries)
+    top.command("regions")(top_regions)
     top.command("hashtags")(top_hashtags)
+    top.command("stickers")(top_stickers)
     cli.add_typer(top, name="top", rich_help_panel="Ask")
     cli.command(rich_help_panel="Ask")(total)
+    cli.command(rich_help_panel="Ask")(videos)
 
 
 def top_countries(
-    event: Annotated[
-        EventType | None, typer.Option(help="Default: sticker_use with --sticker, else video_view.")
-    ] = None,
-    sticker: Sticker = "",
-    hashtag: Hashtag = "",
+    event: Event = None,
+    sticker: Stickers = [],  # noqa: B006
+    hashtag: TagOrGroup = "",
+    by: Ranked = By.EVENTS,
+    change: Annotated[
+        bool, typer.Option("--change", help="With share, and change of rank against the period before.")
+    ] = False,
     since: Since = "",
     until: Until = "",
     last: Last = "",
     limit: Limit = 10,
     form: Form = Format.TABLE,
 ) -> None:
-    """Countries by events: where was a sticker used most, a hashtag watched most?
+    """Countries by events or distinct videos: where was a sticker used most, a hashtag watched most?
 
-    Example: tagpulse top countries --sticker heart --last 1y
+    Example: tagpulse top countries --sticker heart --last 1y --change
     """
-    settings, period = Settings(), _period(since, until, last)
-    kind = event or (EventType.STICKER_USE if sticker else EventType.VIDEO_VIEW)
-    rows = _analytics(settings).top_countries(
-        kind.value, period, hashtag=tag_filter(hashtag), sticker=normalise_tag(sticker), limit=limit
+    settings, kind, where = Settings(), default_event(event, sticker), chosen(hashtag, sticker, [])
+    ranked_by, wanted = measure(by, kind), bounds(since, until, last, datetime.now(UTC))
+    columns = {"country": "country", "country_name": "name", **measures(kind), "share": "share %"}
+    [asked], before = periods(settings, [wanted]), None
+    if change:
+        try:
+            wished = asked.before
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--change") from None
+        asked, before = periods(settings, [wanted, wished])
+        columns |= {"events_before": "before", "rank_change": "places climbed"}
+    ask = analytics(settings)
+    rows = ask.country_ranking(
+        kind.value, asked, before, measure=ranked_by, hashtag=where.hashtag, stickers=where.stickers, limit=limit
     )
-    columns = {"country": "country", "country_name": "name", **_measures(kind)}
-    show(rows, columns, _title("Countries by", kind, hashtag, sticker), period, form)
+    show(rows, columns, title("Countries by", kind, where), asked, form, ask.as_of())
+
+
+def top_regions(
+    event: Event = None,
+    sticker: Stickers = [],  # noqa: B006
+    hashtag: TagOrGroup = "",
+    since: Since = "",
+    until: Until = "",
+    last: Last = "",
+    form: Form = Format.TABLE,
+) -> None:
+    """Regions of the world by events, with their share.
+
+    Example: tagpulse top regions --hashtag '#BookTok' --last 4w
+    """
+    kind, where, asked = default_event(event, sticker), chosen(hashtag, sticker, []), period(since, until, last)
+    ask = analytics(Settings())
+    rows = ask.region_totals(kind.value, asked, where)
+    columns = {"region": "region", "countries": "countries", **measures(kind), "share": "share %"}
+    show(rows, columns, title("Regions by", kind, where), asked, form, ask.as_of())
 
 
 def top_hashtags(
     event: Annotated[EventType, typer.Option(help="What to count.")] = EventType.VIDEO_VIEW,
     country: Country = "",
     sticker: Sticker = "",
+    by: Ranked = By.EVENTS,
     since: Since = "",
     until: Until = "",
     last: Last = "",
     limit: Limit = 10,
     form: Form = Format.TABLE,
 ) -> None:
-    """Hashtags by events. A video with several tags stands in the row of each: do not add the rows up.
+    """Hashtags by events or distinct videos. A video with several stands in the row of each: do not add them up.
 
     Example: tagpulse top hashtags --event video_creation --country PH
     """
-    settings, period = Settings(), _period(since, until, last)
-    rows = _analytics(settings).top_hashtags(
-        event.value, period, country=_country(country), sticker=normalise_tag(sticker), limit=limit
+    asked, where = period(since, until, last), chosen("", _one(sticker), _one(country))
+    ranked_by, ask = measure(by, event), analytics(Settings())
+    rows = ask.top(
+        "hashtag",
+        event.value,
+        asked,
+        measure=ranked_by,
+        stickers=where.stickers,
+        countries=where.countries,
+        limit=limit,
     )
-    columns = {"hashtag": "hashtag", "display": "as written", **_measures(event)}
-    show(rows, columns, _title("Hashtags by", event, "", sticker, country), period, form)
+    rows = [{"hashtag": row["name"], **row} for row in rows]
+    columns = {"hashtag": "hashtag", "display": "as written", **measures(event)}
+    show(rows, columns, title("Hashtags by", event, where), asked, form, ask.as_of())
+
+
+def top_stickers(
+    country: Country = "",
+    hashtag: Hashtag = "",
+    by: Ranked = By.EVENTS,
+    since: Since = "",
+    until: Until = "",
+    last: Last = "",
+    limit: Limit = 10,
+    form: Form = Format.TABLE,
+) -> None:
+    """Stickers by uses or distinct videos, of all videos or of those with a hashtag.
+
+    Example: tagpulse top stickers --hashtag love --by videos --last 4w
+    """
+    kind, asked, where = EventType.STICKER_USE, period(since, until, last), chosen(hashtag, [], _one(country))
+    ask = analytics(Settings())
+    rows = ask.top(
+        "sticker",
+        kind.value,
+        asked,
+        measure=measure(by, kind),
+        hashtags=_one(where.hashtag),
+        countries=where.countries,
+        limit=limit,
+    )
+    rows = [{"sticker": row["name"], **row} for row in rows]
+    columns = {"sticker": "sticker", **measures(kind)}
+    show(rows, columns, title("Stickers by", kind, where), asked, form, ask.as_of())
 
 
 def total(
-    hashtag: Annotated[str, typer.Option(help="A hashtag, or a group of tags as @name.")] = "",
+    hashtag: TagOrGroup = "",
     sticker: Sticker = "",
     country: Country = "",
     since: Since = "",
@@ -102,74 +180,41 @@ def total(
 
     Example: tagpulse total --hashtag mentalhealth --last 7d
     """
-    settings, period = Settings(), _period(since, until, last)
-    rows = _analytics(settings).totals(
-        period, hashtag=tag_filter(hashtag), country=_country(country), sticker=normalise_tag(sticker)
-    )
+    asked, where = period(since, until, last), chosen(hashtag, _one(sticker), _one(country))
+    ask = analytics(Settings())
+    rows = ask.totals(asked, hashtag=where.hashtag, country="".join(where.countries), sticker="".join(where.stickers))
     for row in rows:  # only sticker uses know their videos; a creation is one
         row["videos"] = row["videos"] or None
     columns = {"event_type": "event type", "events": "events", "videos": "distinct videos"}
-    show(rows, columns, _title("Total", None, hashtag, sticker, country), period, form)
+    show(rows, columns, title("Total", None, where), asked, form, ask.as_of())
 
 
-def _measures(kind: EventType) -> dict[str, str]:
-    if kind is EventType.STICKER_USE:
-        return {"events": "uses", "videos": "distinct videos"}
-    return {"events": _WORDS[kind]}
+def videos(
+    sticker: Stickers = [],  # noqa: B006
+    hashtag: Annotated[list[str], typer.Option(help="Only videos with this hashtag; repeated: with one of them.")] = [],  # noqa: B006
+    country: Countries = [],  # noqa: B006
+    since: Since = "",
+    until: Until = "",
+    last: Last = "",
+    form: Form = Format.TABLE,
+) -> None:
+    """On how many distinct videos were these stickers used? A video that got several of them is one.
 
-
-def tag_filter(hashtag: str) -> str:
-    """The normal form of a tag, or a group's name with its @."""
-    return "@" + normalise_tag(hashtag) if hashtag.startswith("@") else normalise_tag(hashtag)
-
-
-def _analytics(settings: Settings) -> Analytics:
-    user, password = settings.analyst_user, settings.analyst_password
-    if not user:
-        user, password = settings.clickhouse_user, settings.clickhouse_password
-    url, database = settings.clickhouse_url, settings.clickhouse_database
-    return Analytics(connect(url, user, password.get_secret_value(), database))
-
-
-def _country(code: str) -> str:
-    try:
-        return normalise_country(code) if code else ""
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--country") from None
-
-
-def _period(since: str, until: str, last: str) -> Period:
-    now = datetime.now(UTC)
-    if last:
-        if since or until:
-            raise typer.BadParameter("give either --last or --since/--until", param_hint="--last")
-        match = re.fullmatch(r"([1-9]\d{0,5})([mhdwy])", last)
-        if match is None:
-            raise typer.BadParameter(f"{last!r}: write 30m, 24h, 7d, 4w or 1y", param_hint="--last")
-        # Whole windows, with the one that is running. Long times begin at an hour or a day: their minutes are
-        # no longer kept.
-        grain = {"m": Grain.MINUTE, "h": Grain.MINUTE, "d": Grain.HOUR, "w": Grain.HOUR, "y": Grain.DAY}[match[2]]
-        end: datetime | None = ceil(now, grain)
-        begin = end - timedelta(seconds=int(match[1]) * _UNITS[match[2]]) if end else None
-    else:
-        begin, end = moment(since, "--since"), moment(until, "--until")
-    settings = Settings()
-    try:
-        return Period.of(begin, end, now, settings.retention())
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--last" if last else "--since / --until") from None
-
-
-def _title(start: str, kind: EventType | None, hashtag: str, sticker: str, country: str = "") -> str:
-    words = {
-        EventType.VIDEO_CREATION: "creations",
-        EventType.STICKER_USE: "sticker uses",
-        EventType.VIDEO_VIEW: "views",
+    Example: tagpulse videos --sticker heart --sticker sparkles --last 1y
+    """
+    asked, where, tags = period(since, until, last), chosen("", sticker, country), [tag_filter(tag) for tag in hashtag]
+    ask = analytics(Settings())
+    rows = ask.distinct_videos(asked, stickers=where.stickers, hashtags=tags, countries=where.countries)
+    columns = {
+        "videos": "distinct videos",
+        "videos_low": "at least (3 standard errors)",
+        "videos_high": "at most",
+        "uses_at_least": "uses, at least",
+        "uses_at_most": "uses, at most",
     }
-    parts = [start, words[kind] if kind else ""]
-    if hashtag:
-        group = hashtag.startswith("@")
-        parts.append(f"of videos in group {hashtag}" if group else f"of videos with #{normalise_tag(hashtag)}")
-    parts.append(f"with sticker {normalise_tag(sticker)}" if sticker else "")
-    parts.append(f"in {country.upper()}" if country else "")
-    return " ".join(part for part in parts if part)
+    heading = title("Videos", None, where) + (f" with {' or '.join('#' + tag for tag in tags)}" if tags else "")
+    show(rows, columns, heading, asked, form, ask.as_of())
+
+
+def _one(value: str) -> list[str]:
+    return [value] if value else []

@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import orjson
+from rich.bar import Bar
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from sinks.analytics import FOREVER, Period
+
+_BAR_WIDTH = 40
 
 
 class Format(StrEnum):
@@ -25,9 +29,18 @@ class Format(StrEnum):
 
 
 def show(
-    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], title: str, period: Period, form: Format
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    title: str,
+    period: Period,
+    form: Format,
+    as_of: datetime | None = None,
+    plot: str = "",
 ) -> None:
-    """Print `rows` to standard output. `columns`: column -> its heading for people, in order."""
+    """Print `rows` to standard output. `columns`: column -> its heading for people, in order.
+
+    `as_of`: up to when events were counted. `plot`: a column that people also get as bars.
+    """
     if form is Format.JSON:
         answer = {
             "title": title,
@@ -35,6 +48,7 @@ def show(
             "until": period.until.isoformat(),
             "grain": period.grain.value,
             "widened": period.widened,
+            "as_of": as_of.isoformat() if as_of else None,
             "rows": [{column: row[column] for column in columns} for row in rows],
         }
         sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
@@ -45,20 +59,27 @@ def show(
     else:
         console = Console()
         if rows:
-            draw(console, rows, columns, title)
+            draw(console, rows, columns, title, plot)
         else:
             console.print(f"[bold]{escape(title)}[/]: no events")
-        console.print(caption(period), style="dim", highlight=False)
+        counted = f", as of {as_of:%Y-%m-%d %H:%M:%S}" if as_of else ""
+        console.print(caption(period) + counted, style="dim", highlight=False)
 
 
-def draw(console: Console, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], title: str) -> None:
-    """Print a table for people. Numbers are right-aligned and grouped by thousands."""
+def draw(
+    console: Console, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], title: str, plot: str = ""
+) -> None:
+    """Print a table for people. Numbers are right-aligned and grouped by thousands; column `plot` gets bars."""
     drawn = Table()
     for column, heading in columns.items():
-        numeric = any(isinstance(row[column], int) for row in rows)
+        numeric = any(isinstance(row[column], int | float) for row in rows)
         drawn.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    most = max((row[plot] for row in rows), default=0) if plot else 0
+    if plot:
+        drawn.add_column("", no_wrap=True)
     for row in rows:
-        drawn.add_row(*(_cell(row[column]) for column in columns))
+        bar = [Bar(most or 1, 0, row[plot], width=_BAR_WIDTH)] if plot else []
+        drawn.add_row(*(_cell(row[column]) for column in columns), *bar)
     console.print(f"\n[bold]{escape(title)}[/]", highlight=False)
     console.print(drawn)
 
@@ -66,6 +87,10 @@ def draw(console: Console, rows: Sequence[Mapping[str, Any]], columns: Mapping[s
 def _cell(value: object) -> str:
     if value is None:
         return "-"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else escape(str(value))
 
 

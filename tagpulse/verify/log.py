@@ -50,13 +50,14 @@ class LogReader:
     ) -> None:
         await self._consumer.stop()
 
-    async def bounds(self, topic: str, partitions: Sequence[int]) -> Mapping[int, tuple[int, int]]:
-        """First and next offset of those partitions that the topic has."""
+    async def bounds(self, topic: str, partitions: Sequence[int] | None = None) -> Mapping[int, tuple[int, int]]:
+        """First and next offset of those partitions that the topic has; None: of all."""
         from streams.transport import log_ends  # with Faust, which takes a second to import
 
         try:
             known = (await self._consumer._client.fetch_all_metadata()).partitions_for_topic(topic) or set()
-            wanted = [TopicPartition(topic, number) for number in partitions if number in known]
+            chosen = sorted(known) if partitions is None else partitions
+            wanted = [TopicPartition(topic, number) for number in chosen if number in known]
             if not wanted:
                 return {}
             self._consumer.assign(wanted)

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 
-from schemas.topics import TOPICS, EventType
+from schemas.topics import EventType
 from sinks.campaigns import Campaign, Campaigns
-from sinks.claims import Log
 from sinks.client import connect
 from sinks.migrations import Retention, migrate
-from sinks.names import Names
-from sinks.writer import Writer, WriterSettings
-from streams.batch import RecordBatch
-from streams.counters import PythonCounter
-from streams.partition import Delta
 from streams.rules import Rules
 from tests.conftest import Server
 from tests.docs.pages import Block, blocks
+from tests.sinks.counting import KEPT, count
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 NOW = datetime.now(UTC)
 RULES = Rules(tag_groups={"kindness": ("kindness", "love")})
-KEPT = 36_500
 
 
 def events(now: str) -> Iterator[tuple[EventType, dict[str, Any]]]:
@@ -49,28 +41,13 @@ def events(now: str) -> Iterator[tuple[EventType, dict[str, Any]]]:
             yield EventType.VIDEO_CREATION, {"ts": ts, "video_id": str(100 + number), "hashtags": [tag]}
 
 
-def fill(client: Client) -> None:
-    """Count the events the way a worker does."""
-    Campaigns(client).define(Campaign("createkindness", ("kindness", "love"), ("heart",)), 0)
-    writer, names = Writer(client, WriterSettings(minute_days=KEPT, hour_days=KEPT)), Names(client)
-    found = list(events(NOW.isoformat()))
-    for topic in TOPICS:
-        values = [json.dumps(event).encode() for kind, event in found if kind is topic.event_type]
-        tail = writer.chain_end(Log(topic.name, 1, 0), 0, "docs", uuid4())
-        delta = Delta(0, NOW.timestamp(), PythonCounter(topic.event_type, RULES))
-        batch = RecordBatch(topic.name, 0, 1, 0, len(values), range(len(values)), values)
-        names.see(delta.add(batch).display_forms)
-        rows = delta.counts.rows()
-        writer.write(delta.claim(tail.log, "docs", RULES.version, rows.months()), tail, rows)
-    names.write()
-
-
 @pytest.fixture(scope="module")
 def analyst(clickhouse: Server) -> Iterator[Client]:
     """An analyst's client to a database with events in it. Analysts see the database `tagpulse` only."""
     writer = connect(clickhouse.url, clickhouse.user, clickhouse.password)
     migrate(writer, "tagpulse", Retention(KEPT, KEPT))
-    fill(writer)
+    Campaigns(writer).define(Campaign("createkindness", ("kindness", "love"), ("heart",)), 0)
+    count(writer, events(NOW.isoformat()), RULES, NOW.timestamp())
     client = connect(clickhouse.url, clickhouse.analyst_user, clickhouse.analyst_password, "tagpulse")
     yield client
     client.close()
@@ -96,7 +73,7 @@ def test_the_answers_are_right(analyst: Client) -> None:
     assert by_country.keys() == {"PH", "GB"}
     assert by_country["PH"][0] == 2
     series = next(text for text in cookbook if "WITH FILL" in text)
-    assert [row[1] for row in analyst.query(series).result_rows] == [0, 0, 0, 0, 30, *[0] * 9]
+    assert [row[1] for row in analyst.query(series).result_rows] == [0, 0, 0, 0, 10, *[0] * 26]
     group = next(text for text in cookbook if "'@kindness'" in text)
     found = {row[0]: row[1] for row in analyst.query(group).result_rows}
     assert {kind: found[kind] for kind in ("video_creation", "sticker_use")} == {"video_creation": 3, "sticker_use": 3}

@@ -127,6 +127,16 @@ QUESTIONS: dict[str, tuple[Sequence[str], str, Wanted]] = {
         "event_type",
         lambda k: k[0] if k[2] == "mentalhealth" else None,
     ),
+    "countries by a group of stickers": (
+        ("top", "countries", "--sticker", "heart", "--sticker", "Sparkles"),
+        "country",
+        lambda k: k[1] if (k[0], k[2]) == ("sticker_use", "") and k[3] in ("heart", "sparkles") else None,
+    ),
+    "stickers in PH": (
+        ("top", "stickers", "--country", "ph"),
+        "sticker",
+        lambda k: k[3] if (k[0], k[1], k[2]) == ("sticker_use", "PH", "") else None,
+    ),
     "all of a group in one country": (
         ("total", "--hashtag", "@kindness", "--country", "uk"),
         "event_type",
@@ -169,6 +179,49 @@ def test_answers_equal_the_truth(asked_stack: Stack, question: str, period: str)
     assert not answer["widened"]
 
 
+@pytest.mark.parametrize("step", ["hour", "day"])
+def test_a_series_equals_the_truth(asked_stack: Stack, step: str) -> None:
+    answer = ask(asked_stack, "series", "--step", step, "--sticker", "heart", "--last", "3d")
+    kept = 13 if step == "hour" else 10
+    heart = truth(
+        asked_stack,
+        answer,
+        lambda k: f"{k[4]:%Y-%m-%dT%H}"[:kept] if (k[0], k[2], k[3]) == ("sticker_use", "", "heart") else None,
+    )
+    assert heart
+    assert {row["begins"][:kept]: row["events"] for row in answer["rows"] if row["events"]} == heart
+
+
+def test_a_comparison_and_a_union_equal_the_truth(asked_stack: Stack) -> None:
+    sides = ask(asked_stack, "compare", "--event", "video_view", "--hashtag", "love", "--with-hashtag", "@kindness")
+    views = truth(
+        asked_stack, sides, lambda k: k[2] if k[0] == "video_view" and k[2] in ("love", "@kindness") else None
+    )
+    assert [row["events"] for row in sides["rows"]] == [views["love"], views["@kindness"]]
+    union = ask(asked_stack, "videos", "--sticker", "heart", "--sticker", "sparkles")
+    uses = truth(asked_stack, union, lambda k: "" if k[2] == "" and k[3] in ("heart", "sparkles") else None)
+    [row] = union["rows"]
+    assert row["uses_at_least"] == row["uses_at_most"] == uses[""]
+    assert 0 < row["videos"] <= row["videos_high"]
+
+
+def test_status_says_what_is_final(asked_stack: Stack) -> None:
+    past = ("--since", "2010-01-01", "--until", "2020-01-01")
+    rows = ask(asked_stack, "status", *past, "--wait", "60")["rows"]
+    assert len(rows) == 12
+    for row in rows:
+        end = asked_stack.ledger.ends.get((row["topic"], row["partition"]), 0)
+        assert (row["final"], row["lag"], row["counted_to"]) == (True, 0, end)
+    running = run(asked_stack, "status", "--until", "2100-01-01")
+    assert running.returncode == 1
+    assert b"has not ended" in running.stdout
+
+
+def test_storage_names_every_grain(asked_stack: Stack) -> None:
+    sizes = {row["table"]: row["rows"] for row in ask(asked_stack, "storage")["rows"]}
+    assert min(sizes[f"engagement_{grain}"] for grain in ("minute", "hour", "day")) > 0
+
+
 def test_all_formats_say_the_same(asked_stack: Stack) -> None:
     question = ("top", "countries", "--sticker", "heart", "--until", f"{_NOW:%Y-%m-%dT%H:%M}")
     rows = ask(asked_stack, *question)["rows"]
@@ -197,6 +250,12 @@ BAD_ARGUMENTS = [
     (("top", "hashtags", "--event", "likes"), "likes"),
     (("top", "hashtags", "--limit", "0"), "--limit"),
     (("top", "videos"), "videos"),
+    (("top", "hashtags", "--by", "videos"), "--by"),
+    (("top", "countries", "--change"), "--change"),
+    (("series", "--step", "fortnight"), "fortnight"),
+    (("series", "--sticker", "#"), "--sticker"),
+    (("compare", "--hashtag", "love"), "--since"),
+    (("status", "--since", "yesterday"), "yesterday"),
     (("emit", "no-such-file.ndjson"), "no-such-file.ndjson"),
 ]
 

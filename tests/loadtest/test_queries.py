@@ -1,0 +1,113 @@
+"""The questions of the scale test, on a small cube: answers equal what plain Python makes of the same rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from loadtest.cube import COUNTRIES, Cube, generator
+from loadtest.queries import TARGETS_S, Watched, measure, questions, sheet
+from sinks.client import connect
+from sinks.migrations import Retention, migrate
+from tests.conftest import Server
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+CUBE = Cube(100_000, tags=2_000, stickers=20)
+
+
+@dataclass(frozen=True)
+class Row:
+    at: datetime
+    kind: str
+    country: str
+    tag: str
+    sticker: str
+    events: int
+    ids: tuple[int, ...]
+
+
+@pytest.fixture(scope="module")
+def filled(clickhouse: Server) -> Iterator[Client]:
+    client = connect(clickhouse.url, clickhouse.user, clickhouse.password)
+    migrate(client, "test_cube", Retention(36_500, 36_500))
+    assert len(list(CUBE.fill(client))) == 14
+    yield client
+    client.command("DROP DATABASE test_cube")
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def rows(filled: Client) -> list[Row]:
+    """What was made, before any table or view of the project saw it."""
+    found = itertools.chain.from_iterable(
+        filled.query(generator(), parameters=month).result_rows for month in CUBE.months()
+    )
+    return [
+        Row(at.replace(tzinfo=UTC), kind, country, tag, sticker, events, tuple(ids))
+        for at, kind, country, tag, sticker, events, ids in found
+    ]
+
+
+@pytest.fixture(scope="module")
+def answers(filled: Client) -> dict[str, list[dict[str, Any]]]:
+    ask = Watched(filled)
+    return {name: question(ask) for name, question in questions(CUBE.year).items()}
+
+
+def events(rows: list[Row], **wanted: str) -> int:
+    return sum(row.events for row in rows if all(getattr(row, name) == value for name, value in wanted.items()))
+
+
+def test_the_cube_is_a_year_of_every_country(rows: list[Row]) -> None:
+    assert len(rows) == CUBE.rows
+    assert {row.country for row in rows} == set(COUNTRIES)
+    assert {(row.at.year, row.at.month) for row in rows} == {(2025, month) for month in range(1, 13)}
+
+
+def test_totals_and_rankings_equal_the_truth(rows: list[Row], answers: dict[str, list[dict[str, Any]]]) -> None:
+    for row in answers["total of a tag, year"]:
+        assert row["events"] == events(rows, kind=row["event_type"], tag="tag1") > 0
+    for row in answers["total of all videos, year"]:
+        assert row["events"] == events(rows, kind=row["event_type"], tag="") > 0
+    for row in answers["top hashtags by views, year"]:
+        assert row["events"] == events(rows, kind="video_view", tag=row["hashtag"])
+    countries = answers["countries of a sticker, year"]
+    every = [events(rows, kind="sticker_use", tag="", sticker="sticker1", country=country) for country in COUNTRIES]
+    assert [row["events"] for row in countries] == sorted(every, reverse=True)[:10]
+    months = answers["series of a tag by month, year"]
+    assert [(row["begins"].month, row["events"]) for row in months] == [
+        (month, events([row for row in rows if row.at.month == month], kind="video_view", tag="tag1"))
+        for month in range(1, 13)
+    ]
+
+
+def test_a_large_union_is_within_the_stated_error(rows: list[Row], answers: dict[str, list[dict[str, Any]]]) -> None:
+    three = {"sticker1", "sticker2", "sticker9"}
+    videos = {
+        i for row in rows if row.kind == "sticker_use" and row.tag == "" and row.sticker in three for i in row.ids
+    }
+    [union] = answers["distinct videos of 3 stickers, year"]
+    assert union["videos_low"] <= len(videos) <= union["videos_high"]
+    assert union["uses_at_most"] == sum(
+        row.events for row in rows if row.kind == "sticker_use" and row.tag == "" and row.sticker in three
+    )
+
+
+def test_every_question_finds_something_and_is_measured(
+    filled: Client, answers: dict[str, list[dict[str, Any]]]
+) -> None:
+    empty = [name for name, found in answers.items() if not found]
+    assert not empty
+    assert answers.keys() >= TARGETS_S.keys()
+    question = questions(CUBE.year)["total of a tag, year"]
+    figures = measure(Watched(filled), question, 2)
+    assert 0 < figures["p50_s"] <= figures["p95_s"]
+    assert 0 < figures["rows_read"] <= CUBE.rows
+    assert "total of a tag, year" in sheet({"total of a tag, year": figures}, "title").markdown()
