@@ -12,7 +12,21 @@ from rich.markup import escape
 from schemas.errors import EventError
 from sinks.errors import SinkError
 from streams.errors import StreamError
-from tagpulse.cli import admin, answers, bench, campaigns, demo, emit, rejects, report, series, status, trend, up, verify
+from tagpulse.cli import (
+    admin,
+    answers,
+    bench,
+    campaigns,
+    demo,
+    emit,
+    rejects,
+    report,
+    series,
+    status,
+    trend,
+    up,
+    verify,
+)
 from tagpulse.rejects.errors import RejectsError
 from tagpulse.stack.errors import StackError
 from tagpulse.verify.errors import VerifyError
