@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,12 @@ SETTINGS = {
 }
 _MARK = "STACK_OF_TEST"
 UP = ("-m", "tagpulse", "up", "--json")
+
+
+@cache
+def compile_kernel() -> None:
+    """Once, where this machine has not yet: otherwise all workers of the first stack do so at the same time."""
+    subprocess.run([sys.executable, "-c", "import streams.kernel.entries"], check=False, capture_output=True)
 
 
 class Stack:
@@ -85,6 +91,7 @@ class Stack:
 
     def start(self) -> Stack:
         """Return when every worker is ready."""
+        compile_kernel()
         self._lives += 1
         if not self.durable:
             self.note_new_log()
