@@ -6,7 +6,7 @@ This, and nothing else of loadtest, stands in for sinks.writer.Writer.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
@@ -19,11 +19,19 @@ from sinks.writer import Writer
 from streams.app import PulseApp
 
 
+class _Nothing:
+    result_rows: Sequence[Any] = ()
+
+
 class _NoClickHouse:
-    """Takes the display forms of hashtags, and forgets them."""
+    """Takes the display forms of hashtags, and forgets them; knows of no campaign."""
 
     def insert(self, *_: Any, **__: Any) -> None:
         """Do nothing."""
+
+    def query(self, *_: Any, **__: Any) -> _Nothing:
+        """Find nothing."""
+        return _Nothing()
 
 
 class MemoryWriter:

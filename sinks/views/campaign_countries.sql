@@ -20,7 +20,7 @@ FROM
         uniqCombined64Merge(14)(videos) AS videos,
         at_most / sum(at_most) OVER () AS share
     FROM campaign_cells(campaign = {campaign:String}, since = {since:DateTime('UTC')}, until = {until:DateTime('UTC')}, grain = {grain:String}, own_period = {own_period:UInt8})
-    WHERE event_type = {event:String}
+    WHERE event_type = {event_type}
     GROUP BY country
     ORDER BY at_most DESC, country
     LIMIT {limit:UInt32}

@@ -26,7 +26,7 @@ WITH
             intDiv(dateDiff('second', window_start, {at:DateTime('UTC')}) - 1, 86400) AS day,
             sum(events) AS n
         FROM {engagement}
-        WHERE event_type = {event:String}
+        WHERE event_type = {event_type}
           AND NOT startsWith(hashtag, '@')
           AND ({country:String} IN ('', '*') OR country = {country:String})
           AND window_start < {at:DateTime('UTC')}

@@ -368,6 +368,10 @@ def call(view: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "size": 86_400,
         "hop": 86_400,
         "limit": 1_000,
+        "own_period": 1,
+        "days": 7,
+        "minimum": 1,
+        "z": 4.0,
     }
     values = {}
     for name, kind in view_parameters(view).items():
