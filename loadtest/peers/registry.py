@@ -48,9 +48,9 @@ CONTESTANTS: tuple[Contestant, ...] = (
     Contestant(
         name="bytewax_windows",
         title="Bytewax: windowed count",
-        fair="one worker, no recovery store; counts appear when the log ends",
+        fair="one worker, no recovery store; counts appear when the log ends; it costs more per event, the more it counts",
         needs=("bytewax", "confluent_kafka"),
-        prefix=20,
+        prefix=100,
     ),
     Contestant(
         name="faust_dict",
