@@ -35,6 +35,7 @@ from sinks.client import connect
 from sinks.delta import RECEIPT
 from streams.settings import Settings
 from tagpulse.local import local_options
+from tagpulse.stack.broker import BrokerKind
 from tagpulse.stack.logfile import LogFile
 from tagpulse.stack.process import ManagedProcess
 from tagpulse.stack.supervisor import Stack
@@ -61,6 +62,8 @@ class Options:
     producers: int = 1
     partitions: int = 4
     seed: int = 1
+    broker: BrokerKind = BrokerKind.EMBEDDED
+    """The embedded one takes some 500 batches a second; at high rates, producers that wait 10 ms need Apache Kafka."""
 
     @classmethod
     def quick(cls, **others: object) -> Options:
@@ -76,7 +79,7 @@ async def measure(options: Options, console: Console | None = None) -> Document:
     console = console or Console(quiet=True)
     with tempfile.TemporaryDirectory(prefix="tagpulse-bench-") as name:
         folder = Path(name)
-        stack_options = local_options(workers=1, partitions=options.partitions)
+        stack_options = local_options(workers=1, partitions=options.partitions, broker=options.broker)
         worker = [sys.executable, "-m", "loadtest.peers.latency_worker", str(folder / COUNTED)]
         extra = {"TAGPULSE_LOG_LEVEL": "WARNING", "TAGPULSE_KAFKA_IDEMPOTENT_PRODUCER": "false"}
         async with Stack(replace(stack_options, worker_command=lambda _: (worker, extra))) as stack:
@@ -88,7 +91,9 @@ async def measure(options: Options, console: Console | None = None) -> Document:
             with console.status("comparing every key with the truth"):
                 await _check(stack, shares, folder)
         emitted = [orjson.loads((folder / f"{EMITTED}{i}").read_bytes()) for i in range(options.producers)]
-        return {"options": asdict(options)} | _figures(emitted, _counted(folder / COUNTED), visible, options)
+        return {"options": asdict(options) | {"broker": options.broker.value}} | _figures(
+            emitted, _counted(folder / COUNTED), visible, options
+        )
 
 
 async def _emit(
@@ -237,7 +242,8 @@ def sheets(document: Document) -> list[Sheet]:
     options, late = document["options"], document["late_s"]
     caption = (
         f"{document['events']:,} events at {options['rate']:,} a second, {options['producers']} producers, one worker, "
-        f"{options['partitions']} partitions a topic; every count compared with the truth. The generator was "
+        f"{options['partitions']} partitions a topic, broker: "
+        f"{options['broker']}; every count compared with the truth. The generator was "
         f"{milliseconds(late['p50'])} late in the median, {milliseconds(late['p99'])} in the 99th percentile."
     )
     if document["void"]:

@@ -48,7 +48,7 @@ CONTESTANTS: tuple[Contestant, ...] = (
     Contestant(
         name="bytewax_windows",
         title="Bytewax: windowed count",
-        fair="one worker, no recovery store; counts appear when the log ends; it costs more per event, the more it counts",
+        fair="one worker, no recovery store; counts appear when the log ends; costs more per event, the more it counts",
         needs=("bytewax", "confluent_kafka"),
         prefix=100,
     ),

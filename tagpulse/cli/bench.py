@@ -20,6 +20,8 @@ from loadtest.document import Document, DocumentError, encode, header, publish, 
 from loadtest.peers import report
 from loadtest.peers.registry import named
 from loadtest.peers.workload import Shape
+from tagpulse.cli.up import Kind
+from tagpulse.stack.broker import BrokerKind
 
 bench = typer.Typer(invoke_without_command=True)
 T = TypeVar("T")
@@ -129,6 +131,7 @@ def latencies(
     rate: Annotated[int, typer.Option(min=100, help="Events per second.")] = 50_000,
     seconds: Annotated[int, typer.Option(min=1, help="How long.")] = 30,
     producers: Annotated[int, typer.Option(min=1, help="Processes that send.")] = 1,
+    broker: Kind = BrokerKind.EMBEDDED,
     seed: Seed = 1,
     partitions: Partitions = 4,
     quick: Quick = False,
@@ -141,7 +144,7 @@ def latencies(
     A run in which the sender fell behind is void and has no figures. Exit code 1 for that, and where a count is wrong.
     """
     options = latency.Options.quick() if quick else latency.Options(rate=rate, seconds=seconds)
-    options = replace(options, producers=producers, seed=seed, partitions=partitions)
+    options = replace(options, producers=producers, seed=seed, partitions=partitions, broker=broker)
     console = Console()
     document = _finish("latency", _measure(lambda: latency.measure(options, console)), console, out, plot, docs)
     if document["void"]:

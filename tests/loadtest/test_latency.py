@@ -51,7 +51,7 @@ def test_parcels_hold_every_event_once_and_are_due_behind_their_last() -> None:
 
 def test_a_void_run_shows_no_figures() -> None:
     late = {"p50": 0.001, "p90": 0.2, "p99": 0.3, "max": 0.4}
-    options = {"rate": 1_000, "producers": 1, "partitions": 4}
+    options = {"rate": 1_000, "producers": 1, "partitions": 4, "broker": "embedded"}
     latency = {"latency_s": late, "target_p99_s": 0.05, "met": False}
     found = {"options": options, "events": 10, "late_s": late, "counted": latency, "visible": latency}
     assert len(sheets(found | {"void": False})[0].rows) == 2
