@@ -13,6 +13,7 @@ from loadtest.peers.loading import Loaded
 from loadtest.peers.report import Outcome
 from tagpulse.local import worker_environment
 from tagpulse.stack.logfile import LogFile
+from tagpulse.stack.options import Endpoints
 from tagpulse.stack.process import ManagedProcess
 from tagpulse.stack.supervisor import Stack
 
@@ -69,5 +70,10 @@ async def run(stack: Stack, outcome: Outcome, loaded: Loaded, partitions: int, n
 
 def environment(stack: Stack) -> dict[str, str]:
     """Of a process that belongs to the stack: our own, without settings of ours, and where the servers are."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TAGPULSE_")}
-    return inherited | worker_environment(stack.endpoints) | {"TERM": "dumb"}
+    return environment_of(stack.endpoints)
+
+
+def environment_of(at: Endpoints, *, with_settings: bool = False) -> dict[str, str]:
+    """The same for servers at `at`. `with_settings`: with settings of ours, for servers that are not."""
+    inherited = {name: value for name, value in os.environ.items() if with_settings or not name.startswith("TAGPULSE_")}
+    return inherited | worker_environment(at) | {"TERM": "dumb"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -33,20 +33,34 @@ TOPICS: tuple[Topic, ...] = (
 )
 
 _BY_TYPE = {topic.event_type: topic for topic in TOPICS}
-_BY_NAME = {topic.name: topic for topic in TOPICS}
 
 
-def topic_for(event_type: EventType) -> Topic:
+def topics(prefix: str = "") -> tuple[Topic, ...]:
+    """The topics of a deployment whose names all begin with `prefix`."""
+    return tuple(topic_for(topic.event_type, prefix) for topic in TOPICS)
+
+
+def topic_for(event_type: EventType, prefix: str = "") -> Topic:
     """The topic that carries `event_type`."""
-    return _BY_TYPE[event_type]
+    topic = _BY_TYPE[event_type]
+    return replace(topic, name=prefix + topic.name) if prefix else topic
 
 
-def topic_named(name: str) -> Topic:
-    """The topic called `name`.
+def topic_named(name: str, prefix: str = "") -> Topic:
+    """The topic called `name`, among those that begin with `prefix`.
 
     Raises KeyError, with the names there are, where none is.
     """
+    found = {topic.name: topic for topic in topics(prefix)}
     try:
-        return _BY_NAME[name]
+        return found[name]
     except KeyError:
-        raise KeyError(f"no topic {name!r}; there are {', '.join(_BY_NAME)}") from None
+        raise KeyError(f"no topic {name!r}; there are {', '.join(found)}") from None
+
+
+def event_type_of(name: str) -> EventType:
+    """What a topic called `name` carries, whatever its prefix. Raises KeyError where it is none of ours."""
+    for topic in TOPICS:
+        if name.endswith(topic.name):
+            return topic.event_type
+    raise KeyError(f"no topic of tagpulse is called {name!r}")

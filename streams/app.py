@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import faust
 from faust.app.base import BootStrategy
 
-from schemas.topics import TOPICS, EventType
+from schemas.topics import EventType
 from sinks.campaigns import Campaigns
 from sinks.client import connect
 from sinks.errors import ConnectError, SinkError
@@ -56,7 +56,7 @@ class PulseApp(faust.App):  # type: ignore[misc]
         keep_freed_memory()
         await super().on_first_start()
         self.metrics = Metrics()
-        event_types = {topic.name: topic.event_type for topic in TOPICS}
+        event_types = {topic.name: topic.event_type for topic in self.settings.topics()}
         writer = await self._writer()
         self.checkpoints = Checkpoints(
             self.settings,
@@ -176,7 +176,10 @@ def create_app(settings: Settings, at: Callable[[str], None] = lambda _: None) -
 
 
 def _add_agents(app: PulseApp) -> None:
-    topics = {t.event_type: app.topic(t.name, key_serializer="raw", value_serializer="raw", acks=False) for t in TOPICS}
+    topics = {
+        topic.event_type: app.topic(topic.name, key_serializer="raw", value_serializer="raw", acks=False)
+        for topic in app.settings.topics()
+    }
 
     @app.agent(topics[EventType.VIDEO_CREATION])  # type: ignore[untyped-decorator]
     async def count_creations(stream: Any) -> None:

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field, FilePath, SecretStr, field_validator,
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.tags import normalise_tag
+from schemas.topics import Topic, topics
 from sinks.client import check_identifier
 from sinks.migrations import Retention
 from sinks.writer import MAX_BLOCK_ROWS, WriterSettings
@@ -32,6 +33,9 @@ class Settings(BaseSettings):
     # Kafka
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port of one or more brokers, by comma")
     kafka_group: str = Field("tagpulse", description="consumer group of the workers")
+    kafka_topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,200}$")] = Field(
+        "", description="put before the names of all topics: several deployments on one Kafka"
+    )
     kafka_idempotent_producer: bool = Field(True, description="off for brokers without it, like the embedded one")
     kafka_session_timeout_s: Positive = Field(10.0, description="a silent worker loses its partitions after this")
     kafka_rebalance_timeout_s: Positive = Field(30.0, description="time the group waits for a worker to hand over")
@@ -130,6 +134,10 @@ class Settings(BaseSettings):
         if self.revoke_deadline_s >= self.kafka_rebalance_timeout_s:
             raise ValueError("revoke_deadline_s must be shorter than kafka_rebalance_timeout_s")
         return self
+
+    def topics(self) -> tuple[Topic, ...]:
+        """The topics of this deployment."""
+        return topics(self.kafka_topic_prefix)
 
     def rules(self) -> Rules:
         """The rules of counting these settings amount to."""

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
-from schemas.topics import TOPICS
 from streams.kafka import GROUP_REMEDIES
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _INTERVAL_S = 2.0
-_TOPICS = frozenset(topic.name for topic in TOPICS)
 
 
 class Watchdog:
@@ -37,6 +35,7 @@ class Watchdog:
         self._app = app
         self._exit_code = exit_code
         self._patience_s = app.settings.watchdog_s
+        self._topics = frozenset(topic.name for topic in app.settings.topics())
         self._ticked = self._settled = time.monotonic()
         self._task: asyncio.Task[None] | None = None
 
@@ -83,7 +82,7 @@ class Watchdog:
         if stalled := app.checkpoints.stalled():
             return stalled
         for tp, age in ages.items():
-            if tp.topic in _TOPICS and age > self._patience_s:
+            if tp.topic in self._topics and age > self._patience_s:
                 return f"{tp.topic}/{tp.partition} has not been fetched for {age:.0f} s"
         return self._unsettled()
 

@@ -17,7 +17,8 @@ COUNTED = "counted.ndjson"
 
 
 def main() -> None:
-    counted = Path(sys.argv[1]).open("wb", 0)  # noqa: SIM115 - for the life of the process
+    # Appended to: a worker that is started again goes on where it was.
+    counted = Path(sys.argv[1]).open("ab", 0)  # noqa: SIM115 - for the life of the process
     count = Checkpoints.add
 
     async def add(checkpoints: Checkpoints, batch: Any) -> None:

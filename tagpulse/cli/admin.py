@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from schemas.topics import TOPICS, topic_named
+from schemas.topics import topic_named
 from sinks.claims import Claims
 from sinks.client import connect
 from sinks.migrations import migrate as apply_migrations
@@ -79,7 +79,7 @@ def topics_create(
 ) -> None:
     """Create the topics that do not exist yet."""
     settings = Settings()
-    counts = {topic.name: partitions for topic in TOPICS}
+    counts = {topic.name: partitions for topic in settings.topics()}
     asyncio.run(
         create_topics(
             settings.kafka_bootstrap_servers, counts, replication_factor=replication, **security_options(settings)
@@ -97,15 +97,15 @@ def topics_reset(
     Workers then begin at the first offset the log still has. What was counted before stays counted, so records
     that are still in the log and were counted before would be counted again. Stop the workers first.
     """
+    settings = Settings()
     try:
-        name = topic_named(topic).name
+        name = topic_named(topic, settings.kafka_topic_prefix).name
     except KeyError as error:
         raise typer.BadParameter(str(error.args[0]), param_hint="TOPIC") from None
     if not yes:
         typer.confirm(
             f"Count {name} from the first offset it still has, on top of what is counted already?", abort=True
         )
-    settings = Settings()
     client = connect(
         settings.clickhouse_url,
         settings.clickhouse_user,

@@ -59,6 +59,7 @@ async def _emit(lines: BinaryIO, settings: Settings) -> int:
         async with EventProducer(
             settings.kafka_bootstrap_servers,
             idempotent=settings.kafka_idempotent_producer,
+            topics={topic.event_type: topic.name for topic in settings.topics()},
             **security_options(settings),
         ) as producer:
             for number, line in _lines(lines):

@@ -278,7 +278,7 @@ def _at(table: RejectedEvents, place: str) -> KeptReject:
 
 def _check_topic(name: str, option: str) -> None:
     try:
-        topic_named(name)
+        topic_named(name, Settings().kafka_topic_prefix)
     except KeyError as error:
         raise typer.BadParameter(str(error.args[0]), param_hint=option) from None
 

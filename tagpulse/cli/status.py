@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from schemas.topics import TOPICS
 from sinks.analytics import FOREVER, Analytics, Grain, Period
 from sinks.client import connect
 from streams.kafka import security_options
@@ -82,7 +81,7 @@ async def _log_ends(settings: Settings) -> dict[Place, int]:
     async with LogReader(settings.kafka_bootstrap_servers, **security_options(settings)) as log:
         return {
             (topic.name, partition): log_end
-            for topic in TOPICS
+            for topic in settings.topics()
             for partition, (_, log_end) in (await log.bounds(topic.name)).items()
         }
 

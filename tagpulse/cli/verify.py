@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from schemas.topics import TOPICS, EventType, Topic, topic_for, topic_named
+from schemas.topics import EventType, Topic, topic_for, topic_named
 from sinks.client import connect
 from sinks.errors import SinkError
 from sinks.migrations import require_current
@@ -73,7 +73,8 @@ def verify(
 
     Example: tagpulse verify --event video_view --since 2026-05-01
     """
-    topics = _topics(topic, event)
+    settings = Settings()
+    topics = _topics(topic, event, settings)
     begin, end = moment(since, "--since"), moment(until, "--until")
     if partition is None and (from_offset or to_offset is not None):
         raise typer.BadParameter("offsets are of one partition: give --topic and --partition", param_hint="--partition")
@@ -92,7 +93,7 @@ def verify(
     )
     reports: list[TopicReport] = []
     try:
-        reports = asyncio.run(_verify(topics, scope, Settings()))
+        reports = asyncio.run(_verify(topics, scope, settings))
     except (VerifyError, SinkError, OSError) as error:
         _fail(str(error))
     code = exit_code(reports)
@@ -104,9 +105,15 @@ def verify(
     raise typer.Exit(code)
 
 
-def _topics(name: str, event: EventType | None) -> list[Topic]:
+def _topics(name: str, event: EventType | None, settings: Settings) -> list[Topic]:
     try:
-        chosen = [topic_named(name)] if name else [topic_for(event)] if event else list(TOPICS)
+        chosen = (
+            [topic_named(name, settings.kafka_topic_prefix)]
+            if name
+            else [topic_for(event, settings.kafka_topic_prefix)]
+            if event
+            else list(settings.topics())
+        )
     except KeyError as error:
         raise typer.BadParameter(str(error.args[0]), param_hint="--topic") from None
     if name and event and chosen[0].event_type is not event:

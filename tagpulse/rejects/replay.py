@@ -16,7 +16,7 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka_errors
 
-from schemas.topics import topic_named
+from schemas.topics import event_type_of
 from sinks.rejected import KeptReject, Place, RejectedEvents
 from sinks.replays import Batch, Mark, Outcome, Replays
 from streams.judge import Fault, judge
@@ -118,7 +118,7 @@ def _hindrance(
         )
     if not again and (taken := _taken(reject.replay)):
         return taken
-    verdict = judge(topic_named(reject.place.topic).event_type, rules, value, clock_s)
+    verdict = judge(event_type_of(reject.place.topic), rules, value, clock_s)
     if isinstance(verdict, Fault) and not unchecked:
         where = f" ({verdict.field})" if verdict.field else ""
         return f"would be rejected again: {verdict.reason.value}{where}; repair it with --file"
