@@ -39,8 +39,16 @@ OnSample = Callable[[str, Sample | None], None]
 """Called with what is being done now, and the sample of the moment."""
 
 
-async def run(workload: Workload, target: Local | Remote, on_sample: OnSample = lambda what, sample: None) -> Document:
+async def run(
+    workload: Workload,
+    target: Local | Remote,
+    on_sample: OnSample = lambda what, sample: None,
+    *,
+    look_s: float = watch.LOOK_S,
+) -> Document:
     """Run `workload` on `target`; the document of form `load` without its header. To be called in the main thread.
+
+    `look_s`: how often a SELECT looks for what is visible; each question costs ClickHouse some ms.
 
     Raises CrewError where senders or workers failed, StackError where a local stack does not start, TargetError,
     SinkError.
@@ -49,11 +57,12 @@ async def run(workload: Workload, target: Local | Remote, on_sample: OnSample = 
         folder = Path(name)
         on_sample("starting broker and ClickHouse", None)
         async with target.started(workload) as servers:
-            return {"target": target.title()} | await _Run(workload, servers, folder, on_sample).run()
+            return {"target": target.title()} | await _Run(workload, servers, folder, on_sample, look_s).run()
 
 
 class _Run:
-    def __init__(self, workload: Workload, servers: Servers, folder: Path, on_sample: OnSample) -> None:
+    def __init__(self, workload: Workload, servers: Servers, folder: Path, on_sample: OnSample, look_s: float) -> None:
+        self._look_s = look_s
         self._workload, self._servers, self._folder, self._tell = workload, servers, folder, on_sample
         self._senders: list[ManagedProcess] = []
 
@@ -66,7 +75,7 @@ class _Run:
             ):
                 self._tell("workers take over partitions", None)
                 await crew.settled()
-                with Visible(servers, workload.partitions) as visible:
+                with Visible(servers, workload.partitions, self._look_s) as visible:
                     pids = {sender.name: sender.pid for sender in self._senders}
                     samples = Samples(servers, crew, visible, folder, pids)
                     begin = time.monotonic() + _LEAD_S

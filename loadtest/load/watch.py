@@ -45,8 +45,8 @@ SELECT
 class Visible:
     """A thread that asks again and again what a SELECT shows; in `seen` by place, as it grew."""
 
-    def __init__(self, servers: Servers, partitions: int) -> None:
-        self._servers, self._partitions = servers, partitions
+    def __init__(self, servers: Servers, partitions: int, look_s: float = LOOK_S) -> None:
+        self._servers, self._partitions, self._look_s = servers, partitions, look_s
         self._numbers = {servers.prefix + topic.name: number for number, topic in enumerate(TOPICS)}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="visible", daemon=True)
@@ -69,7 +69,7 @@ class Visible:
 
     def _watch(self) -> None:
         client = None
-        while not self._over.wait(LOOK_S):
+        while not self._over.wait(self._look_s):
             try:
                 client = client or self._servers.connect()
                 rows = client.query(_SHOWN, parameters={"receipt": RECEIPT}).result_rows
