@@ -16,6 +16,7 @@ import aiohttp
 from loadtest.crew import CrewError
 from loadtest.load.servers import Servers
 from schemas.topics import TOPICS
+from streams.settings import Settings
 from tagpulse.stack.errors import StackError
 from tagpulse.stack.logfile import LogFile
 from tagpulse.stack.ports import HOST
@@ -25,6 +26,7 @@ _LOOK_S = 0.1
 _START_S, _GRACE_S = 120.0, 40.0
 _LAG = "tagpulse_lag_records{"
 _MOST_DEATHS = 50
+_RULES = ("min_event_time", "max_future_s", "max_record_bytes", "max_tag_bytes", "max_hashtags_per_event")
 
 
 class Crew:
@@ -42,6 +44,7 @@ class Crew:
         for number in range(workers):
             name = f"worker-{number}"
             extra = {
+                **pinned(),
                 "TAGPULSE_WORKER_NAME": name,
                 "TAGPULSE_LOG_LEVEL": "WARNING",
                 "TAGPULSE_KAFKA_IDEMPOTENT_PRODUCER": str(servers.endpoints.idempotent).lower(),
@@ -125,6 +128,15 @@ class Crew:
     def processes(self) -> dict[str, int]:
         """Name -> process id of those that run."""
         return {worker.name: worker.process.pid for worker in self.workers if worker.running}
+
+
+def pinned() -> dict[str, str]:
+    """Settings that decide what is counted, at their defaults: the truth goes by these. Others are the user's."""
+    fields = Settings.model_fields
+    values = {name: fields[name].get_default(call_default_factory=True) for name in _RULES}
+    shown = {name: value.isoformat() if hasattr(value, "isoformat") else str(value) for name, value in values.items()}
+    shown |= {"tag_groups": "{}", "kafka_topic_prefix": ""}
+    return {f"TAGPULSE_{name.upper()}": value for name, value in shown.items()}
 
 
 def counted_file(folder: Path, number: int) -> Path:

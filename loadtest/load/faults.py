@@ -7,7 +7,7 @@ import contextlib
 import os
 import random
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import psutil
 
@@ -18,7 +18,7 @@ from loadtest.load.crew import Crew
 from loadtest.load.servers import Servers
 from loadtest.load.workload import Fault, FaultKind, Workload
 
-_SLOW_S = 0.2
+_SLOW_S, _LOOK_S = 0.2, 0.1
 _KAFKA = {FaultKind.SLOW_KAFKA, FaultKind.CUT_KAFKA}
 _CLICKHOUSE = {FaultKind.SLOW_CLICKHOUSE, FaultKind.CUT_CLICKHOUSE}
 
@@ -64,29 +64,28 @@ class Faults:
         at = loop.time()
         match fault.fault:
             case FaultKind.KILL_WORKER:
-                os.kill(self._some(crew.processes()), signal.SIGKILL)
+                os.kill(await self._some(crew.processes), signal.SIGKILL)
             case FaultKind.KILL_CLICKHOUSE:
-                os.kill(self._servers.processes()["clickhouse"], signal.SIGKILL)
+                os.kill(await self._some(self._clickhouse_server), signal.SIGKILL)
+            case FaultKind.PAUSE_WORKER:
+                with frozen(psutil.Process(await self._some(crew.processes))):
+                    await asyncio.sleep(fault.seconds)
+            case FaultKind.PAUSE_CLICKHOUSE:
+                with frozen(psutil.Process(await self._some(self._clickhouse_server))):
+                    await asyncio.sleep(fault.seconds)
             case kind:
-                with self._lasting(kind, crew):
+                with _on(self._kafka if kind in _KAFKA else self._clickhouse, kind):
                     await asyncio.sleep(fault.seconds)
         self.done.append((fault.fault.value, loop.time() - at))
 
-    @contextlib.contextmanager
-    def _lasting(self, kind: FaultKind, crew: Crew) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            proxy = self._kafka if kind in _KAFKA else self._clickhouse
-            if kind is FaultKind.PAUSE_WORKER:
-                stack.enter_context(frozen(psutil.Process(self._some(crew.processes()))))
-            elif kind is FaultKind.PAUSE_CLICKHOUSE:
-                stack.enter_context(frozen(psutil.Process(self._servers.processes()["clickhouse"])))
-            else:
-                stack.enter_context(_on(proxy, kind))
-            yield
+    def _clickhouse_server(self) -> Mapping[str, int]:
+        return {name: pid for name, pid in self._servers.processes().items() if name == "clickhouse"}
 
-    def _some(self, processes: Mapping[str, int]) -> int:
-        names: Sequence[str] = sorted(processes)
-        return processes[self._dice.choice(names)]
+    async def _some(self, processes: Callable[[], Mapping[str, int]]) -> int:
+        """One of those that run, as soon as one does: an earlier fault may have ended them all."""
+        while not (found := processes()):  # noqa: ASYNC110 - processes tell nobody
+            await asyncio.sleep(_LOOK_S)
+        return found[self._dice.choice(sorted(found))]
 
 
 @contextlib.contextmanager

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-_BATCH = np.dtype(
-    [("place", "u4"), ("number", "u4"), ("offset", "i8"), ("due", "f8"), ("ready", "f8"), ("acked", "f8")]
-)
+_MOMENTS = ("due", "ready", "taken", "acked")
+_NUMBERS = (("place", "u4"), ("number", "u4"), ("offset", "i8"))
+_BATCH = np.dtype([*_NUMBERS, *((moment, "f8") for moment in _MOMENTS)])
 
 
 class Journal:
@@ -23,12 +23,13 @@ class Journal:
         self._batches: BinaryIO = (folder / f"batches-{sender}").open("wb")
         self._dues: BinaryIO = (folder / f"dues-{sender}").open("wb")
 
-    def add(self, place: int, offset: int, due: float, ready: float, acked: float, dues: Floats) -> None:
+    def add(self, place: int, offset: int, due: float, ready: float, taken: float, acked: float, dues: Floats) -> None:
         """A batch that the broker has confirmed, with `offset` of its first event.
 
-        `due`: when its last event was due and it should be handed to the producer; `ready`: when it was.
+        `due`: when its last event was due and it should be sent; `ready`: when it was encoded; `taken`: when the
+        producer had room for it, because the one before had left.
         """
-        self._batches.write(np.array([(place, len(dues), offset, due, ready, acked)], _BATCH).tobytes())
+        self._batches.write(np.array([(place, len(dues), offset, due, ready, taken, acked)], _BATCH).tobytes())
         self._dues.write(dues.tobytes())
 
     def close(self) -> None:
@@ -41,8 +42,8 @@ class Journal:
 class Sending:
     """Confirmed events of all senders.
 
-    `batches`: rows of place, number, offset, due, ready, acked. `logs`: by place, its events in the order of their
-    offsets: when each was due, and offsets. Monotonic seconds.
+    `batches`: rows of place, number, offset, due, ready, taken, acked. `logs`: by place, its events in the order
+    of their offsets: when each was due, and offsets. Monotonic seconds.
     """
 
     batches: npt.NDArray[np.void]
@@ -53,9 +54,15 @@ class Sending:
         """How many."""
         return int(self.batches["number"].sum())
 
-    def late(self) -> Floats:
-        """By batch: seconds from when it should be handed over until it was."""
-        return np.asarray(self.batches["ready"] - self.batches["due"], "f8")
+    def late(self, begin: float) -> Floats:
+        """By batch that was due after `begin`: seconds from when it should be sent until it was encoded."""
+        after = self.batches[self.batches["due"] >= begin]
+        return np.asarray(after["ready"] - after["due"], "f8")
+
+    def queued(self, begin: float) -> Floats:
+        """The same: seconds that it waited, encoded, until the producer had room for it."""
+        after = self.batches[self.batches["due"] >= begin]
+        return np.asarray(after["taken"] - after["ready"], "f8")
 
     def dues(self) -> Floats:
         """When each event was due, in no order."""

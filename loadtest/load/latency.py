@@ -30,14 +30,29 @@ def moments(offsets: np.ndarray, seen: Sequence[tuple[int, float]]) -> Floats:
     return np.asarray(times[np.searchsorted(following, offsets, side="right")])
 
 
-def until_seen(sending: Sending, seen: Seen, begin: float) -> tuple[Floats, int]:
-    """Seconds from due to seen of every event due after `begin` that was seen, and how many were not."""
+def until_seen(sending: Sending, seen: Seen, begin: float, end: float) -> tuple[Floats, int]:
+    """Seconds from due to seen of every event due after `begin`, and how many were not seen by `end`.
+
+    Those count as seen then: less than the truth, but not left out.
+    """
     found, never = [], 0
     for place, (dues, offsets) in sending.logs.items():
-        waits = (moments(offsets, seen.get(place, ())) - dues)[dues >= begin]
-        never += int(np.isinf(waits).sum())
-        found.append(waits[np.isfinite(waits)])
+        when, after = moments(offsets, seen.get(place, ())), dues >= begin
+        never += int(np.isinf(when[after]).sum())
+        found.append((np.minimum(when, end) - dues)[after])
     return (np.concatenate(found) if found else np.empty(0)), never
+
+
+def behind(sending: Sending, seen: Seen, at: Floats) -> Floats:
+    """Events that are confirmed and not visible at each moment of `at`; shape of `at`. Monotonic seconds."""
+    found = np.zeros(len(at))
+    for place, (_, offsets) in sending.logs.items():
+        rows = sending.batches[sending.batches["place"] == place]
+        rows = rows[np.argsort(rows["acked"])]
+        confirmed = np.append(0, np.cumsum(rows["number"].astype("i8")))
+        shown = np.sort(moments(offsets, seen.get(place, ())))
+        found += confirmed[np.searchsorted(rows["acked"], at, side="right")] - np.searchsorted(shown, at, side="right")
+    return found
 
 
 def ages(sending: Sending, seen: Seen, at: Floats) -> Floats:
@@ -57,6 +72,8 @@ def ages(sending: Sending, seen: Seen, at: Floats) -> Floats:
 
 def by_second(values: Floats, dues: Floats, begin: float, percentile: float) -> list[tuple[int, float]]:
     """(second of the run, percentile of the values of the events that were due in it)."""
+    if not len(values):
+        return []
     seconds = (dues - begin).astype("i8")
     order = np.argsort(seconds, kind="stable")
     seconds, values = seconds[order], values[order]

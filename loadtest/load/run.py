@@ -75,15 +75,16 @@ class _Run:
             ):
                 self._tell("workers take over partitions", None)
                 await crew.settled()
-                with Visible(servers, workload.partitions, self._look_s) as visible:
+                with Visible(servers, workload, self._look_s) as visible:
                     pids = {sender.name: sender.pid for sender in self._senders}
                     samples = Samples(servers, crew, visible, folder, pids)
-                    begin = time.monotonic() + _LEAD_S
                     samples.begin()
+                    begin = time.monotonic() + _LEAD_S
                     drained_s = await self._measured(begin, crew, samples, visible, faults)
                     last = await samples.look(begin)
-                self._tell("comparing every key with the truth", last)
-                verdict = await asyncio.to_thread(judge, Sent(folder, Templates(workload)), servers.connect())
+            # The workers have ended: nothing is written any more while all is compared.
+            self._tell("comparing every key with the truth", last)
+            verdict = await asyncio.to_thread(lambda: judge(Sent(folder, Templates(workload)), servers.connect()))
         sending = journal.read(folder, range(workload.senders))
         return figures(
             workload,
@@ -111,7 +112,12 @@ class _Run:
         loop = asyncio.get_running_loop()
         async with _alongside(samples.run(begin)), _alongside(self._show(samples)):
             harm = asyncio.create_task(faults.run(loop.time() + begin - time.monotonic(), crew))
-            await self._until([SENT], self._workload.seconds + self._workload.drain_s, "the senders are done")
+            try:
+                deadline_s = self._workload.seconds + self._workload.drain_s + _GRACE_S
+                await self._until([SENT], deadline_s, "the senders are done")
+            except BaseException:
+                harm.cancel()
+                raise
             ended = time.monotonic()
             events = sum(orjson.loads(path.read_bytes())["confirmed"] for path in self._folder.glob(f"{SENT}*[0-9]"))
             await harm

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ READY, GO, PROGRESS, SENT = "ready-", "go", "progress-", "sent-"
 _LOOK_S = 0.01
 _PROGRESS_S = 0.5
 _ALONE_S = 0.3
-_BATCH_BYTES = 4 * 1024 * 1024
+#: Less than the 1,000,000 bytes that Kafka takes by default.
+_BATCH_BYTES = 900_000
 #: At rate max: events in a batch of a topic, and batches on their way.
 _EAGER_EVENTS, _EAGER_BATCHES = 1_500, 24
 #: Batches that wait for the broker. Past these the sender waits, and falls behind.
@@ -100,8 +102,9 @@ class Composer:
         found, first = [], 0
         for place, end in _runs(places[order]):
             part = order[first:end]
-            found.append((place, self._batch(chosen[part], times_ms[part], slots[part]), dues[part]))
-            first = end
+            for builder, number in self._batches(chosen[part], times_ms[part], slots[part]):
+                found.append((place, builder, dues[order[first : first + number]]))
+                first += number
         self._ticks += 1
         return found
 
@@ -120,9 +123,10 @@ class Composer:
             back[straggling] = rng.random(int(straggling.sum())) * workload.late.up_to_s
         return np.asarray((moments - back) * 1000, "i8")
 
-    def _batch(self, chosen: Ints, times_ms: Ints, slots: Ints) -> BatchBuilder:
-        """Some 2 microseconds an event: two joins, one append of aiokafka's compiled builder."""
-        builder = BatchBuilder(_BATCH_BYTES, self._compression)
+    def _batches(self, chosen: Ints, times_ms: Ints, slots: Ints) -> Iterator[tuple[BatchBuilder, int]]:
+        """Closed batches and how many events each has. Some 2 microseconds an event: a join, and an append of
+        aiokafka's compiled builder."""
+        builder, held = BatchBuilder(_BATCH_BYTES, self._compression), 0
         pieces, seconds, append = self._pieces, self._seconds, builder.append
         identity, number = self._identity, self._number
         for place, time_ms, slot in zip(chosen.tolist(), times_ms.tolist(), slots.tolist(), strict=True):
@@ -142,12 +146,17 @@ class Composer:
                 else:
                     value = b"".join((before, identity, ident, between, prefix, b"%03dZ" % ms, after))
             if append(timestamp=time_ms, key=key, value=value) is None:
-                raise ValueError(f"a tick has more than {_BATCH_BYTES:,} bytes for one partition: lower linger_ms")
+                builder.close()
+                yield builder, held
+                builder, held = BatchBuilder(_BATCH_BYTES, self._compression), 0
+                append = builder.append
+                append(timestamp=time_ms, key=key, value=value)
+            held += 1
         self._number = number
         if len(seconds) > 100_000:
             seconds.clear()
         builder.close()
-        return builder
+        yield builder, held
 
 
 def _runs(places: Ints) -> list[tuple[int, int]]:
@@ -198,9 +207,15 @@ class Sender:
             (self.folder / f"{READY}{self.spec.sender}").touch()
             begin, wall_s = await asyncio.to_thread(_begin, self.folder / GO)
             reporting = asyncio.create_task(self._report())
-            await self._steps(begin, wall_s)
-            await self._answered(0)
-            reporting.cancel()
+            try:
+                async with asyncio.timeout(self.workload.seconds + self.workload.drain_s):
+                    await self._steps(begin, wall_s)
+                    await self._answered(0)
+            except TimeoutError:
+                self.error = self.error or "the broker did not take all of it in time"
+            self.unanswered = self.ledger.events - self.confirmed
+            for task in (reporting, *self._tasks):
+                task.cancel()
         self.ledger.fold()
         self.journal.close()
         self._write(f"{SENT}{self.spec.sender}", seconds=time.monotonic() - begin)
@@ -272,15 +287,16 @@ class Sender:
             except KafkaError as error:
                 self._failed(len(dues), error)
                 continue
+            taken = time.monotonic()
             future.add_done_callback(
-                lambda done, p=place, d=dues, u=due, r=ready, s=size: self._done(done, p, d, u, r, s)
+                lambda done, p=place, d=dues, u=due, r=ready, t=taken, s=size: self._done(done, p, d, (u, r, t), s)
             )  # fmt: skip
 
-    def _done(self, future: Any, place: int, dues: Floats, due: float, ready: float, size: int) -> None:
+    def _done(self, future: Any, place: int, dues: Floats, moments: tuple[float, float, float], size: int) -> None:
         if future.cancelled() or (error := future.exception()) is not None:
             self._failed(len(dues), error if not future.cancelled() else "cancelled")
             return
-        self.journal.add(place, future.result().offset, due, ready, time.monotonic(), dues)
+        self.journal.add(place, future.result().offset, *moments, time.monotonic(), dues)
         self.confirmed += len(dues)
         self.bytes += size
         self._over()

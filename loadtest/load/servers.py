@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from urllib3.util import parse_url
 
 from loadtest.load.workload import FaultKind, Workload
-from schemas.topics import TOPICS
+from schemas.topics import topics
 from sinks.client import check_identifier, connect
 from sinks.migrations import migrate
 from streams.kafka import security_options
@@ -26,6 +28,8 @@ from tagpulse.stack.credentials import Credentials
 from tagpulse.stack.options import Endpoints
 from tagpulse.stack.supervisor import Stack
 from tagpulse.stack.topics import create_topics
+
+log = logging.getLogger(__name__)
 
 #: What can be done to workers, which are always ours.
 OF_WORKERS = frozenset({FaultKind.KILL_WORKER, FaultKind.PAUSE_WORKER})
@@ -84,16 +88,20 @@ class Local:
 class Remote:
     """A user's own servers. Login and TLS come from the settings (TAGPULSE_...), as for a worker.
 
-    Topics are `prefix` + a name of their own, the database is `tagpulse_load_...`; both are removed at the end.
+    Topics, consumer group and database are the run's own, called `tagpulse-load-...` and `tagpulse_load_...`, and are
+    removed at the end. `allow_remote`: send to hosts that are not this machine, too.
     """
 
     kafka: str
     clickhouse: str
     idempotent: bool = True
     replication: int = 1
+    allow_remote: bool = False
 
     @classmethod
-    def of(cls, text: str, *, idempotent: bool = True, replication: int = 1) -> Remote:
+    def of(
+        cls, text: str, *, idempotent: bool = True, replication: int = 1, allow_remote: bool = False
+    ) -> Remote:  # fmt: skip
         """From `BOOTSTRAP,CLICKHOUSE`: host:port, several by ;, and the URL of ClickHouse. Raises TargetError."""
         kafka, _, clickhouse = text.partition(",")
         url = parse_url(clickhouse)
@@ -101,61 +109,95 @@ class Remote:
             raise TargetError(
                 f"target {text!r}: write local, or brokers and ClickHouse like 127.0.0.1:9092,http://127.0.0.1:8123"
             )
+        if url.auth:
+            raise TargetError(
+                "a login has no place in the target, which reports show: set TAGPULSE_CLICKHOUSE_USER and _PASSWORD"
+            )
         return cls(
-            kafka=kafka.replace(";", ","), clickhouse=clickhouse, idempotent=idempotent, replication=replication
+            kafka=kafka.replace(";", ","), clickhouse=clickhouse, idempotent=idempotent, replication=replication,
+            allow_remote=allow_remote,
         )  # fmt: skip
 
-    def hosts(self) -> list[str]:
-        """All hosts that it names."""
-        brokers = [place.rpartition(":")[0] for place in self.kafka.split(",")]
-        return [*brokers, parse_url(self.clickhouse).host or ""]
-
     def elsewhere(self) -> list[str]:
-        """Its hosts that are not this machine by their loopback address."""
-        return sorted({host for host in self.hosts() if not _is_loopback(host)})
+        """Hosts that it names and that are not this machine by their loopback address."""
+        brokers = [place.rpartition(":")[0] for place in self.kafka.split(",")]
+        return _elsewhere([*brokers, parse_url(self.clickhouse).host or ""])
 
     @contextlib.asynccontextmanager
     async def started(self, workload: Workload) -> AsyncIterator[Servers]:
         """Make topics and database; remove them at the end. Raises TargetError, SinkError, StackError."""
         if wrong := sorted({fault.fault.value for fault in workload.faults if fault.fault not in OF_WORKERS}):
             raise TargetError(f"{', '.join(wrong)}: on servers of yours only workers can be harmed; use --target local")
-        name = f"load_{uuid.uuid4().hex[:8]}"
-        prefix, database = f"tagpulse-{name.replace('_', '-')}-", check_identifier(f"tagpulse_{name}")
-        settings = Settings()
-        login = Credentials(user=settings.clickhouse_user, password=settings.clickhouse_password.get_secret_value(),
-                            analyst_user="", analyst_password="")  # fmt: skip
+        name, settings = uuid.uuid4().hex[:8], Settings()
+        prefix, database = f"tagpulse-load-{name}-", check_identifier(f"tagpulse_load_{name}")
+        user, password = settings.clickhouse_user, settings.clickhouse_password.get_secret_value()
         endpoints = Endpoints(
-            kafka=self.kafka, idempotent=self.idempotent, clickhouse=self.clickhouse, credentials=login,
+            kafka=self.kafka,
+            idempotent=self.idempotent,
+            clickhouse=self.clickhouse,
+            credentials=Credentials(user=user, password=password, analyst_user="", analyst_password=""),
             database=database,
-            topics={topic.event_type.value: prefix + topic.name for topic in TOPICS},
-        )  # fmt: skip
-        client = connect(self.clickhouse, login.user, login.password)
-        topics = [prefix + topic.name for topic in TOPICS]
-        security = security_options(settings)
-        await create_topics(
-            self.kafka, dict.fromkeys(topics, workload.partitions), replication_factor=self.replication, **security
+            topics={topic.event_type.value: topic.name for topic in topics(prefix)},
         )
-        try:
+        # A worker of a stack is not given logins to servers that are not its own; these here are.
+        logins = {name: value for name, value in os.environ.items() if name.startswith(_OF_KAFKA)}
+        group = f"{prefix}workers"
+        own = {**logins, "TAGPULSE_KAFKA_TOPIC_PREFIX": prefix, "TAGPULSE_KAFKA_GROUP": group}
+        security = security_options(settings)
+        await self._check_brokers(security)
+        client = await asyncio.to_thread(connect, self.clickhouse, user, password)
+        names = [topic.name for topic in topics(prefix)]
+        async with contextlib.AsyncExitStack() as undo:
+            # What is to be removed is noted before it is made: whatever happens meanwhile.
+            undo.push_async_callback(_delete_kafka, self.kafka, names, group, security)
+            await create_topics(
+                self.kafka, dict.fromkeys(names, workload.partitions), replication_factor=self.replication, **security
+            )
+            drop = f"DROP DATABASE IF EXISTS {database}"
+            undo.push_async_callback(asyncio.to_thread, client.command, drop)
             await asyncio.to_thread(migrate, client, database, settings.retention())
-            # A worker of a stack is not given logins to servers that are not its own; these here are.
-            logins = {name: value for name, value in os.environ.items() if name.startswith(_OF_KAFKA)}
-            yield Servers(endpoints, prefix, settings={**logins, "TAGPULSE_KAFKA_TOPIC_PREFIX": prefix})
+            yield Servers(endpoints, prefix, settings=own)
+
+    async def _check_brokers(self, security: Mapping[str, Any]) -> None:
+        """A broker may send its clients on to other hosts than the one that was named."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka, **security)
+        try:
+            await admin.start()
+            brokers = (await admin.describe_cluster())["brokers"]
+        except KafkaError as error:
+            raise TargetError(
+                f"Kafka at {self.kafka} cannot be used: {error}. Check that it runs, and --target."
+            ) from None
         finally:
-            await asyncio.to_thread(client.command, f"DROP DATABASE IF EXISTS {database}")
-            await _delete(self.kafka, topics, security)
+            await admin.close()
+        if not self.allow_remote and (found := _elsewhere([str(broker["host"]) for broker in brokers])):
+            raise TargetError(
+                f"the brokers at {self.kafka} send their clients on to {', '.join(found)}: load goes there only with "
+                "--allow-remote"
+            )
 
     def title(self) -> str:
         """In reports."""
         return f"{self.kafka} and {self.clickhouse}"
 
 
-async def _delete(kafka: str, topics: list[str], security: Mapping[str, Any]) -> None:
+async def _delete_kafka(kafka: str, names: list[str], group: str, security: Mapping[str, Any]) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka, **security)
-    await admin.start()
     try:
-        await admin.delete_topics(topics)
+        await admin.start()
+        await admin.delete_topics(names)
+    except KafkaError as error:
+        log.warning("topics %s could not be removed (%s): remove them by hand", ", ".join(names), error)
+    else:
+        # An empty group is forgotten by itself after a while, and not every broker can remove one.
+        with contextlib.suppress(KafkaError):
+            await admin.delete_consumer_groups([group])
     finally:
         await admin.close()
+
+
+def _elsewhere(hosts: Sequence[str]) -> list[str]:
+    return sorted({host for host in hosts if not _is_loopback(host)})
 
 
 def _is_loopback(host: str) -> bool:

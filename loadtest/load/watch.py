@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 from loadtest.load.crew import Crew, counted_file
 from loadtest.load.sender import PROGRESS
 from loadtest.load.servers import Servers
+from loadtest.load.workload import Workload
 from loadtest.peers.job import cpu_s
 from schemas.topics import TOPICS
 from sinks.delta import RECEIPT
@@ -30,6 +31,11 @@ _UNREACHABLE = (ClickHouseError, SinkError, HTTPError, OSError)
 _SHOWN = """
 SELECT hashtag, max(landed) FROM engagement_minute
 WHERE event_type = {receipt:String} AND sticker = '' GROUP BY hashtag
+"""
+#: A delta of nothing but rejects has no receipt: its claim says when it had landed.
+_REJECTED = """
+SELECT concat(topic, '/', toString(incarnation), '/', toString(partition)), max(next) FROM claims
+WHERE done AND records = rejects AND first < next GROUP BY topic, incarnation, partition
 """
 _STATE = """
 SELECT
@@ -45,8 +51,9 @@ SELECT
 class Visible:
     """A thread that asks again and again what a SELECT shows; in `seen` by place, as it grew."""
 
-    def __init__(self, servers: Servers, partitions: int, look_s: float = LOOK_S) -> None:
-        self._servers, self._partitions, self._look_s = servers, partitions, look_s
+    def __init__(self, servers: Servers, workload: Workload, look_s: float = LOOK_S) -> None:
+        self._servers, self._partitions, self._look_s = servers, workload.partitions, look_s
+        self._rejects = workload.poison > 0
         self._numbers = {servers.prefix + topic.name: number for number, topic in enumerate(TOPICS)}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="visible", daemon=True)
@@ -72,7 +79,9 @@ class Visible:
         while not self._over.wait(self._look_s):
             try:
                 client = client or self._servers.connect()
-                rows = client.query(_SHOWN, parameters={"receipt": RECEIPT}).result_rows
+                rows = list(client.query(_SHOWN, parameters={"receipt": RECEIPT}).result_rows)
+                if self._rejects:
+                    rows += client.query(_REJECTED).result_rows
             except _UNREACHABLE:
                 self.failures += 1
                 continue
@@ -144,6 +153,7 @@ class Samples:
         self.costs = Costs()
         self.rows: list[Sample] = []
         self._client: Any = None
+        self._asking: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """CPU time counts from here."""
@@ -167,11 +177,17 @@ class Samples:
             cpu_s={name: round(used, 3) for name, used in self.costs.cpu_s.items()},
             rss=dict(self.costs.rss),
         )
+        self.rows.append(sample)
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask(sample))
+        # ClickHouse may be away, or stand still: the rest is looked at all the same.
+        await asyncio.wait({self._asking}, timeout=SAMPLE_S)
+        return sample
+
+    async def _ask(self, sample: Sample) -> None:
         with contextlib.suppress(*_UNREACHABLE):
             for name, value in (await asyncio.to_thread(self._state)).items():
                 setattr(sample, name, int(value or 0))
-        self.rows.append(sample)
-        return sample
 
     def progress(self) -> list[dict[str, Any]]:
         """What each sender last told of itself."""

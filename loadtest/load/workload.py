@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from schemas.countries import normalise_country
 from schemas.tags import normalise_tag
 from schemas.topics import EventType
 
@@ -101,7 +102,7 @@ class Late(_Strict):
     """So many of the events carry a time that lies up to `up_to_s` seconds back, evenly spread."""
 
     share: Share
-    up_to_s: Positive = 3_600.0
+    up_to_s: Annotated[float, Field(gt=0, le=20 * 86_400)] = 3_600.0
 
 
 class Fault(_Strict):
@@ -140,7 +141,7 @@ class Workload(_Strict):
     fresh_hashtags: Annotated[int, Field(ge=0, le=MOST_FRESH_TAGS)] = 0
     """Every event carries one of so many further hashtags, each as likely as the next."""
     spotlights: tuple[Spotlight, ...] = ()
-    disorder_s: Annotated[float, Field(ge=0)] = 2.0
+    disorder_s: Annotated[float, Field(ge=0, le=86_400)] = 2.0
     """Event times lie up to so many seconds before the moment of sending, evenly spread."""
     late: Late | None = None
     poison: Share = 0.0
@@ -166,8 +167,10 @@ class Workload(_Strict):
 
     @model_validator(mode="after")
     def _can_be_sent(self) -> Workload:
-        if any(len(code) != 2 or not code.isalpha() for code in self._codes()):
-            raise ValueError("countries are codes of two letters, like PH")
+        if wrong := [code for code in self._codes() if normalise_country(code) != code]:
+            raise ValueError(f"countries are ISO codes, like PH, and GB for the UK: not {wrong[0]!r}")
+        if late := [fault for fault in self.faults if fault.at_s >= self.seconds]:
+            raise ValueError(f"fault {late[0].fault} at {late[0].at_s:g} s: the run lasts {self.seconds:g} s")
         whole = sum(max(spot.share, spot.to or 0.0) for spot in self.spotlights) + self.poison
         if whole > 1:
             raise ValueError(f"the shares of spotlights and poison come to {whole:g}: at most 1")

@@ -23,6 +23,9 @@ def main() -> None:
 
     async def add(checkpoints: Checkpoints, batch: Any) -> None:
         await count(checkpoints, batch)
+        partition = checkpoints._partitions.get((batch.topic, batch.partition))
+        if partition is None or partition.epoch != batch.epoch or partition.position < batch.next_offset:
+            return  # It was dropped: the partition has moved, its owner of today counts it.
         counted.write(orjson.dumps((batch.topic, batch.partition, batch.next_offset, time.monotonic())) + b"\n")
 
     setattr(Checkpoints, "add", add)  # noqa: B010 - this process has no other purpose

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
+from aiokafka.errors import KafkaError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -18,6 +21,7 @@ from rich.table import Table
 from loadtest.crew import CrewError
 from loadtest.document import Document, DocumentError, encode, header, read
 from loadtest.sheets import number
+from sinks.client import first_line
 from tagpulse.stack.broker import BrokerKind
 
 loadtest = typer.Typer(no_args_is_help=True, help="Send a workload, measure from outside, compare every count.")
@@ -54,8 +58,10 @@ def register(cli: typer.Typer) -> None:
 @loadtest.command("list")
 def list_workloads() -> None:
     """Show the workloads there are."""
-    from loadtest.load.workload import load, names
-
+    try:
+        from loadtest.load.workload import load, names
+    except ImportError as error:
+        _fail(f"{_MISSING} ({error.name} is missing)")
     table = Table("workload", "what it is", "seconds", "peak rate", "workers")
     for name in names():
         found = load(name)
@@ -95,6 +101,7 @@ def run_one(
     Example: tagpulse loadtest run burst --seconds 20 --fault kill-worker@5 --report burst.html
     """
     console = Console()
+    _writable(out, report)
     chosen = _workload(workload, seconds=seconds, peak=peak, workers=workers, partitions=partitions, senders=senders,
                        seed=seed, faults=fault)  # fmt: skip
     at = _target(target, broker, kafka_nodes, allow_remote, yes, no_idempotence, replication)
@@ -114,7 +121,7 @@ def search_rate(
     high: Annotated[float, typer.Option(min=1, help="A rate that should not.")] = 100_000,
     tolerance: Annotated[float, typer.Option(min=0.01, help="Stop when the bracket is narrower than this.")] = 0.1,
     repeats: Annotated[int, typer.Option(min=1, help="Runs at a rate, all of which must hold.")] = 3,
-    seconds: Annotated[float, typer.Option(min=2, help="Length of a run.")] = 20.0,
+    seconds: Annotated[float, typer.Option(min=8, help="Length of a run.")] = 20.0,
     workers: Annotated[list[int] | None, typer.Option(min=1, help="Workers; several times for a curve.")] = None,
     partitions: Annotated[list[int] | None, typer.Option(min=1, help="Partitions; several times for a curve.")] = None,
     target: Target = "local",
@@ -130,12 +137,13 @@ def search_rate(
 
     Each run has servers (or topics and a database) of its own. Exit code 1 where not even --low holds.
     """
+    console = Console()
+    _writable(out)
+    at = _target(target, broker, 1, allow_remote, yes, no_idempotence, replication)
+    chosen = _workload(workload, seconds=seconds, senders=senders)
     from loadtest.load.run import run
     from loadtest.load.search import Objectives, Trial, curve, search, sheet
 
-    console = Console()
-    at = _target(target, broker, 1, allow_remote, yes, no_idempotence, replication)
-    chosen = _workload(workload, seconds=seconds, senders=senders)
     found: list[Document] = []
 
     def tell(trial: Trial) -> None:
@@ -155,13 +163,13 @@ def search_rate(
                     )
                 )  # fmt: skip
             except ValueError as error:
-                raise typer.BadParameter(str(error), param_hint="--low / --high") from None
+                raise typer.BadParameter(str(error)) from None
             found.append(document)
             console.print(sheet(document).rich())
+            if out is not None:
+                out.write_bytes(encode(header("load-search", _command()) | {"searches": found}))
     if len(found) > 1:
         console.print(curve(found).rich())
-    if out is not None:
-        out.write_bytes(encode(header("load-search", _command()) | {"searches": found}))
     raise typer.Exit(0 if all(document["sustained"] for document in found) else 1)
 
 
@@ -180,8 +188,10 @@ def compare_runs(
     other: Annotated[Path, typer.Argument(help="The same of another run.")],
 ) -> None:
     """Two runs side by side, with ratios."""
-    from loadtest.load.sheets import compare
-
+    try:
+        from loadtest.load.sheets import compare
+    except ImportError as error:
+        _fail(f"{_MISSING} ({error.name} is missing)")
     Console().print(compare(_document(one), _document(other), [one.name, other.name]).rich())
 
 
@@ -246,7 +256,7 @@ def _target(
     if text == "local":
         return Local(broker=broker, kafka_nodes=nodes)
     try:
-        target = Remote.of(text, idempotent=not plain, replication=replication)
+        target = Remote.of(text, idempotent=not plain, replication=replication, allow_remote=allow_remote)
     except TargetError as error:
         raise typer.BadParameter(str(error), param_hint="--target") from None
     if elsewhere := target.elsewhere():
@@ -284,14 +294,29 @@ def _run(work: Callable[[], Awaitable[T]]) -> T:
     from loadtest.load.servers import TargetError
 
     async def run() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        # As for Ctrl-C: what was started is ended, what was made on servers of the user is removed.
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(name, task.cancel)
         return await work()
 
     try:
         return asyncio.run(run())
     except (CrewError, TargetError) as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        _fail("interrupted; everything that was started has been ended")
+    except (KafkaError, ClickHouseError) as error:
+        _fail(f"a server failed while it was needed: {first_line(error)}. Check that it runs, and try again.")
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        Console(stderr=True).print("interrupted; everything that was started has been ended")
+        raise typer.Exit(130) from None
+
+
+def _writable(*paths: Path | None) -> None:
+    """Before a run, not after it."""
+    for path in filter(None, paths):
+        if not path.resolve().parent.is_dir():
+            raise typer.BadParameter(f"{path.resolve().parent} is no directory: make it first", param_hint=str(path))
 
 
 def _show(document: Document, console: Console) -> None:

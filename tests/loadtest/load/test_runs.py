@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import psutil
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from typer.testing import CliRunner
 
 from loadtest.document import Document, encode, header
@@ -63,7 +64,7 @@ def counts_are_right(document: Document) -> None:
     assert all("fell behind" in reason for reason in document["void"])
     for what in ("acked", "counted", "visible"):
         assert document["never_seen"][what] == 0
-        assert document["latency_s"][what]["p50"] > 0 or document["closed_loop"]
+        assert document["latency_s"][what]["p50"] > 1e-4 or document["closed_loop"]
 
 
 #: `failures` harms servers, so it needs its own.
@@ -81,16 +82,34 @@ async def test_every_event_of_a_workload_is_counted_once(name: str, servers: Rem
         assert document["verdict"]["rejected"] > 0
 
 
+async def test_a_topic_of_nothing_but_poison_is_rejected_and_told(servers: Remote) -> None:
+    """Such a delta has no counts, and so no receipt."""
+    document = await run(short("poison", mix={"video_creation": 1}), servers)
+    counts_are_right(document)
+    assert document["verdict"]["rejected"] > 0
+
+
 async def test_nothing_is_left_of_a_run_on_servers_of_the_user(servers: Remote) -> None:
     async with servers.started(short("steady")) as found:
         client = found.connect()
         assert client.command("SELECT currentDatabase()").startswith("tagpulse_load_")
+        assert {*found.endpoints.topics.values()} <= await topics(servers)
         with pytest.raises(TargetError, match="only workers can be harmed"):
             async with servers.started(short("failures")):
                 pass
     login = (os.environ[f"TAGPULSE_CLICKHOUSE_{name}"] for name in ("USER", "PASSWORD"))
+    assert not [name for name in await topics(servers) if name.startswith("tagpulse-load-")]
     outside = connect(servers.clickhouse, *login)
     assert outside.command("SELECT count() FROM system.databases WHERE name LIKE 'tagpulse_load_%'") == 0
+
+
+async def topics(servers: Remote) -> set[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers.kafka)
+    await admin.start()
+    try:
+        return {*await admin.list_topics()}
+    finally:
+        await admin.close()
 
 
 async def test_failures_cost_freshness_and_no_event() -> None:
@@ -217,6 +236,9 @@ def test_a_run_by_command_leaves_json_and_a_report(servers: Remote, tmp_path: Pa
         (["run", "steady", "--fault", "kill-worker"], "write a fault and its second"),
         (["run", "steady", "--fault", "kill-wrker@3"], "faults.0.fault"),
         (["search", "steady", "--low", "10", "--high", "5"], "the bracket is 10 to 5"),
+        (["search", "burst"], "has not one even rate"),
+        (["run", "steady", "--out", "/nonexistent/run.json"], "is no directory: make it first"),
+        (["run", "steady", "--target", "127.0.0.1:9092,http://u:secret@127.0.0.1:8123"], "a login has no place"),
         (["compare", "/nonexistent", "/nonexistent"], "cannot be read as a measurement"),
     ],
 )
