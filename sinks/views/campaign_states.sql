@@ -23,9 +23,9 @@ WITH
     backfills AS
     (
         SELECT
-            substring(topic, position(topic, '@') + 1) AS definition, substring(topic, 1, position(topic, '@') - 1) AS topic,
+            substring(log, position(log, '@') + 1) AS definition, substring(log, 1, position(log, '@') - 1) AS topic,
             incarnation, partition, maxIf(next, done) AS counted_to, maxIf(clock, done AND rules = '') AS lost_until
-        FROM (SELECT toString(topic) AS topic, incarnation, partition, next, done, rules, clock FROM backfill_claims)
+        FROM (SELECT toString(topic) AS log, incarnation, partition, next, done, rules, clock FROM backfill_claims)
         GROUP BY definition, topic, incarnation, partition
     ),
     without AS
