@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -11,12 +11,13 @@ from schemas.topics import Topic
 from sinks.backfills import LOST, BackfillClaims, backfill_log, backfilled
 from sinks.claims import Claim, Log
 from sinks.delta import DeltaRows
+from sinks.errors import ClaimLost
 from sinks.writer import Writer
 from streams.rules import Rules
 from tagpulse.backfill.plan import Batch, Known, Lost, plan
 from tagpulse.backfill.rows import rows_of
 from tagpulse.verify.chain import Chain
-from tagpulse.verify.group import Group, GroupRecount, sources_of
+from tagpulse.verify.group import Group, GroupRecount, Had, sources_of
 from tagpulse.verify.log import LogReader
 from tagpulse.verify.tables import Tables, repeatable
 
@@ -54,12 +55,16 @@ class Backfill:
         self._since_s, self._records, self._worker, self._did = since_s, records, worker, did
 
     async def topic(self, topic: Topic) -> list[LogReport]:
-        """Count what is missing in every partition of `topic`, in its life of now."""
+        """Count what is missing in every partition of `topic`, in its life of now.
+
+        First, claims are finished that interrupted backfills have left, of other definitions too.
+        """
         await asyncio.to_thread(self._writer.keep_rules, self._rules.version, self._rules.text)
         incarnation = await asyncio.to_thread(self._tables.incarnation, topic.name)
         chains = await asyncio.to_thread(self._tables.chains, topic.name)
+        left = [await self._finish(topic, chains, chain.open[-1]) for chain in chains.values() if _is_left_open(chain)]
         logs = [log for log in chains if log.incarnation == incarnation and not backfilled(log)]
-        return [await self._log(topic, log) for log in logs]
+        return left + [await self._log(topic, log) for log in logs]
 
     async def _log(self, topic: Topic, source: Log) -> LogReport:
         report = LogReport(source)
@@ -75,7 +80,10 @@ class Backfill:
         chain = (await asyncio.to_thread(self._tables.chains, topic.name))[source]
         tail = await asyncio.to_thread(self._claims.last, target)
         if tail is not None and not tail.done:
-            tail = await self._finish(topic, chain, tail, report)
+            raise ClaimLost(f"another backfill of {self._definition} is at work on {source}: let it come to its end")
+        if not self._lacks(chain, tail):
+            return False
+        # Asked for after the claims: a log never ends before what was claimed, unless it is another log.
         bounds = await self._reader.bounds(topic.name, [source.partition])
         begin, end = bounds.get(source.partition, (0, 0))
         known = Known(
@@ -99,6 +107,12 @@ class Backfill:
             tail = await self._count(topic, tail, batch, report)
         return True
 
+    def _lacks(self, chain: Chain, tail: Claim | None) -> bool:
+        """Whether anything that was not backfilled was counted without the group."""
+        counted_to = tail.next if tail else 0
+        rest = [claim for claim in chain.done if claim.records and claim.next > counted_to]
+        return any(self._group.had(self._tables.any_rules(claim)) is not Had.THESE for claim in rest)
+
     async def _count(self, topic: Topic, tail: Claim, batch: Batch, report: LogReport) -> Claim:
         """Count a batch and write it under a claim. Returns the claim, done."""
         last = batch.sources[-1]
@@ -118,22 +132,33 @@ class Backfill:
         report.claims += 1
         return done
 
-    async def _finish(self, topic: Topic, chain: Chain, claim: Claim, report: LogReport) -> Claim:
-        """Finish the claim that an interrupted backfill has left, or give it up. Returns it, done."""
-        sources = sources_of(claim, chain, self._group, self._tables.rules)
-        if isinstance(sources, str):
-            return await self._abandon(claim, sources, report)
-        begin, _ = (await self._reader.bounds(topic.name, [claim.log.partition])).get(claim.log.partition, (0, 0))
-        if sources and sources[0][0].first < begin:
-            return await self._abandon(claim, f"the log begins at {begin}", report)
-        recount = await self._read(topic, GroupRecount(claim, topic.event_type, self._group, sources))
-        if why := recount.other_log():
-            return await self._abandon(claim, why, report)
-        rows = rows_of(recount.tally, topic.event_type)
-        done = await asyncio.to_thread(self._writer.recover, claim, rows)
-        report.records += claim.records
-        report.claims += 1
-        return done
+    async def _finish(self, topic: Topic, chains: Mapping[Log, Chain], claim: Claim) -> LogReport:
+        """Finish the claim that an interrupted backfill has left, or give it up."""
+        of = backfilled(claim.log)
+        assert of is not None
+        report = LogReport(of.source)
+        ((name, hashtags),) = self._tables.any_rules(claim).tag_groups.items()
+        group = Group(name, hashtags)
+        incarnation = await asyncio.to_thread(self._tables.incarnation, topic.name)
+        found = sources_of(claim, chains.get(of.source), group, self._tables.rules)
+        why, sources = (found, []) if isinstance(found, str) else ("", found)
+        bounds = await self._reader.bounds(topic.name, [of.source.partition])
+        begin, end = bounds.get(of.source.partition, (0, 0))
+        if of.source.incarnation != incarnation or (sources and (claim.next > end or sources[0][0].first < begin)):
+            why = "Kafka no longer has its records"
+        if not why:
+            recount = await self._read(topic, GroupRecount(claim, topic.event_type, group, sources))
+            why = recount.other_log()
+            rows = rows_of(recount.tally, topic.event_type)
+        if why:
+            # Some of its rows may have landed. Answers do not read windows so early.
+            until_s = claim.clock + self._tables.most_future_s()
+            report.lost.append(Lost(claim.first, claim.next, until_s, why))
+            await asyncio.to_thread(self._claims.done, replace(claim, rules=LOST, clock=until_s))
+            return report
+        await asyncio.to_thread(self._writer.recover, claim, rows)
+        report.records, report.claims = claim.records, 1
+        return report
 
     async def _read(self, topic: Topic, recount: GroupRecount) -> GroupRecount:
         for first, next_ in recount.ranges():
@@ -150,8 +175,6 @@ class Backfill:
         report.lost.append(lost)
         return await asyncio.to_thread(self._writer.write, claim, tail, _NOTHING)
 
-    async def _abandon(self, claim: Claim, why: str, report: LogReport) -> Claim:
-        """Give up an open claim: nobody can count it again. Some of its rows may have landed, unread by answers."""
-        until_s = claim.clock + self._tables.most_future_s()
-        report.lost.append(Lost(claim.first, claim.next, until_s, why))
-        return await asyncio.to_thread(self._claims.done, replace(claim, rules=LOST, clock=until_s))
+
+def _is_left_open(chain: Chain) -> bool:
+    return backfilled(chain.log) is not None and bool(chain.open)

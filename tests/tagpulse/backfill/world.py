@@ -38,7 +38,7 @@ KEPT = 36_500
 DAY_1 = datetime(2026, 5, 1, tzinfo=UTC)
 TAGS, COUNTRIES, STICKERS = ["love", "kindness", "joy", "cats", "fyp"], ["PH", "US", "BR"], ["heart", "hat"]
 MEMBERS = ("kindness", "love")
-PARTITIONS = 2
+PARTITIONS = 1
 GRAINS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 
 
