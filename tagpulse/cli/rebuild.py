@@ -40,7 +40,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def rebuild(
-    grain: Annotated[Coarser, typer.Option(help="What to rebuild.")],
+    grain: Annotated[Coarser, typer.Option(help="What to rebuild.")] = Coarser.HOUR,
     finer: Annotated[Finer, typer.Option("--from", help="What to add it up from.")] = Finer.MINUTE,
     since: Annotated[
         str, typer.Option(help="First window, as 2026-05-01 or 2026-05-01T12:00 (UTC). Default: as --from is kept.")
