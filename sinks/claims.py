@@ -128,6 +128,19 @@ class Claims:
         """Every row of `topic` in all its lives: claims as they were made, and again as they were done."""
         return self._claims_where("topic = {t:String}", t=topic)
 
+    def logs(self, topic: str) -> list[Log]:
+        """The logs of `topic`, in all its lives, that have a chain."""
+        rows = self._rows(
+            f"SELECT DISTINCT topic, incarnation, partition FROM {self.table} WHERE topic = {{t:String}} ORDER BY ALL",
+            t=topic,
+        )
+        return [Log(*row) for row in rows]
+
+    def of_log(self, log: Log) -> list[Claim]:
+        """Every row of one log."""
+        condition = "topic = {topic:String} AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32}"
+        return self._claims_where(condition, **_where(log))
+
     def begin(self, log: Log, start: int, worker: str, claim_id: UUID) -> Claim:
         """Record that the chain of `log` begins at offset `start`, unless it has begun. Returns its first claim.
 

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ATTEMPTS = 5
-_PATIENCE_S = 300.0
+_PATIENCE_S = 30.0
 _FLOORS = {
     Grain.HOUR: "toStartOfHour(window_start)",
     Grain.DAY: "toDateTime(toStartOfDay(window_start), 'UTC')",
 }
 _CLAIMS = """
-SELECT count(), countIf(NOT finished), max(newest)
+SELECT count(), countIf(NOT finished), max(newest), dateDiff('millisecond', max(newest), now64(3)) / 1000
 FROM
 (
     SELECT topic, incarnation, partition, first, next, max(done) AS finished, max(claimed_at) AS newest
@@ -73,19 +73,21 @@ class Rebuilt:
 class Rebuild:
     """Rebuilds windows [since, until) of `coarser` from `finer`. None leaves an end as wide as `finer` is kept.
 
-    `at` is called with the name of each step as it is reached, for tests that stop it there. Methods block. Raises
-    RebuildError for a period that is not one of whole windows or that the TTL of `finer` has reached, and QueryError.
+    `quiet_s`: seconds that an insert may run on the server, and so how long ago the newest claim must have been
+    finished. `at` is called with the name of each step as it is reached, for tests that stop it there. Methods block.
+    Raises RebuildError for a period that is not one of whole windows or that the TTL of `finer` has reached, and
+    QueryError.
     """
 
     def __init__(
         self, client: Client, coarser: Grain, finer: Grain, since: datetime | None, until: datetime | None,
-        retention: Retention, now: datetime, at: Callable[[str], None] = lambda _: None,
+        retention: Retention, now: datetime, quiet_s: float, at: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
         if coarser not in _FLOORS or finer.length >= coarser.length:
             raise RebuildError(
                 f"a {coarser} cannot be added up from a {finer}: rebuild hours or days from a finer grain"
             )
-        self._client, self._at = client, at
+        self._client, self._quiet_s, self._at = client, quiet_s, at
         self._coarser, self._finer, self._floor = f"engagement_{coarser}", f"engagement_{finer}", _FLOORS[coarser]
         # A day of margin: a TTL takes whole rows at a time of its own choosing.
         days = {Grain.MINUTE: retention.minute_days, Grain.HOUR: retention.hour_days}[finer]
@@ -165,22 +167,22 @@ class Rebuild:
         return [name for name in ids if _bounds(name)[0] < self.until and _bounds(name)[1] > self.since]
 
     def _settled(self) -> tuple[Any, ...]:
-        """The claims, once none is open. Raises RebuildError where one stays open."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while (claims := self._claims())[1]:
+        """The claims, once none is open and no insert can be under way. Raises RebuildError."""
+        deadline = time.monotonic() + self._quiet_s + _PATIENCE_S
+        while True:
+            ((number, opened, newest, age_s),) = self._query(_CLAIMS)
+            if not opened and (not number or age_s >= self._quiet_s):
+                return number, opened, newest
             if time.monotonic() > deadline:
                 break
-            self._at("waiting")
             time.sleep(0.2)
-        if claims[1]:
-            raise RebuildError(
-                f"{claims[1]} claims are open: let workers (or `tagpulse campaign backfill`) finish them, "
-                "stop the workers, then rebuild"
-            )
-        return claims
+        what = f"{opened} claims are open" if opened else f"workers count: the newest claim is {age_s:.0f} s old"
+        raise RebuildError(
+            f"{what}. Let workers (or `tagpulse campaign backfill`) finish what they have, stop them, then rebuild"
+        )
 
     def _claims(self) -> tuple[Any, ...]:
-        return tuple(self._query(_CLAIMS)[0])
+        return tuple(self._query(_CLAIMS)[0][:3])
 
     def _refuse_what_is_behind(self) -> None:
         names = {"finer": self._finer, "coarser": self._coarser, "receipt": RECEIPT, "kept": self._kept}

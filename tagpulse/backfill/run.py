@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -60,10 +60,9 @@ class Backfill:
         First, claims are finished that interrupted backfills have left, of other definitions too.
         """
         await asyncio.to_thread(self._writer.keep_rules, self._rules.version, self._rules.text)
-        incarnation = await asyncio.to_thread(self._tables.incarnation, topic.name)
-        chains = await asyncio.to_thread(self._tables.chains, topic.name)
-        left = [await self._finish(topic, chains, chain.open[-1]) for chain in chains.values() if _is_left_open(chain)]
-        logs = [log for log in chains if log.incarnation == incarnation and not backfilled(log)]
+        former = await asyncio.to_thread(self._tables.backfills, topic.name)
+        logs = await asyncio.to_thread(self._tables.logs, topic.name)
+        left = [await self._finish(topic, logs, claim) for chain in former.values() for claim in chain.open]
         return left + [await self._log(topic, log) for log in logs]
 
     async def _log(self, topic: Topic, source: Log) -> LogReport:
@@ -77,7 +76,7 @@ class Backfill:
     async def _round(self, topic: Topic, source: Log, report: LogReport) -> bool:
         """Do what is to be done as the claims are now. Returns whether anything was."""
         target = backfill_log(source, self._definition)
-        chain = (await asyncio.to_thread(self._tables.chains, topic.name))[source]
+        chain = await asyncio.to_thread(self._tables.chain, source)
         tail = await asyncio.to_thread(self._claims.last, target)
         if tail is not None and not tail.done:
             raise ClaimLost(f"another backfill of {self._definition} is at work on {source}: let it come to its end")
@@ -132,19 +131,19 @@ class Backfill:
         report.claims += 1
         return done
 
-    async def _finish(self, topic: Topic, chains: Mapping[Log, Chain], claim: Claim) -> LogReport:
+    async def _finish(self, topic: Topic, logs: Sequence[Log], claim: Claim) -> LogReport:
         """Finish the claim that an interrupted backfill has left, or give it up."""
         of = backfilled(claim.log)
         assert of is not None
         report = LogReport(of.source)
         ((name, hashtags),) = self._tables.any_rules(claim).tag_groups.items()
         group = Group(name, hashtags)
-        incarnation = await asyncio.to_thread(self._tables.incarnation, topic.name)
-        found = sources_of(claim, chains.get(of.source), group, self._tables.rules)
+        chain = await asyncio.to_thread(self._tables.chain, of.source)
+        found = sources_of(claim, chain, group, self._tables.rules)
         why, sources = (found, []) if isinstance(found, str) else ("", found)
         bounds = await self._reader.bounds(topic.name, [of.source.partition])
         begin, end = bounds.get(of.source.partition, (0, 0))
-        if of.source.incarnation != incarnation or (sources and (claim.next > end or sources[0][0].first < begin)):
+        if of.source not in logs or (sources and (claim.next > end or sources[0][0].first < begin)):
             why = "Kafka no longer has its records"
         if not why:
             recount = await self._read(topic, GroupRecount(claim, topic.event_type, group, sources))
@@ -174,7 +173,3 @@ class Backfill:
         claim = Claim(tail.log, tail.next, lost.next, uuid4(), self._worker, lost.until_s, LOST)
         report.lost.append(lost)
         return await asyncio.to_thread(self._writer.write, claim, tail, _NOTHING)
-
-
-def _is_left_open(chain: Chain) -> bool:
-    return backfilled(chain.log) is not None and bool(chain.open)

@@ -66,7 +66,16 @@ def rebuild(
     )
     require_current(client)
     begin, end = moment(since, "--since"), moment(until, "--until")
-    work = Rebuild(client, Grain(grain.value), Grain(finer.value), begin, end, settings.retention(), datetime.now(UTC))
+    work = Rebuild(
+        client,
+        Grain(grain.value),
+        Grain(finer.value),
+        begin,
+        end,
+        settings.retention(),
+        datetime.now(UTC),
+        settings.insert_timeout_s,
+    )
     if not yes:
         typer.confirm(f"Replace {grain}s from {work.since:%Y-%m-%d %H:%M} on by sums of {finer}s?", abort=True)
     console = Console()

@@ -70,6 +70,19 @@ class Tables:
         """All chains of the topic, of all its lives, and those of its backfills, as they are now."""
         return self._asked(lambda: chains([*self._backfills.of_topic(topic), *self._claims.history(topic)]))
 
+    def logs(self, topic: str) -> list[Log]:
+        """The logs of the topic in its life of now that anything was counted of."""
+        now = self.incarnation(topic)
+        return [log for log in self._asked(lambda: self._claims.logs(topic)) if log.incarnation == now]
+
+    def chain(self, log: Log) -> Chain:
+        """The chain of one log, as it is now."""
+        return self._asked(lambda: chains(self._claims.of_log(log))).get(log) or Chain(log)
+
+    def backfills(self, topic: str) -> dict[Log, Chain]:
+        """The chains of all backfills of the topic."""
+        return self._asked(lambda: chains(self._backfills.of_topic(topic)))
+
     def incarnation(self, topic: str) -> int:
         """The life of the topic that is in force."""
         return self._asked(lambda: self._claims.incarnation(topic))

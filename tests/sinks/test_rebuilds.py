@@ -90,7 +90,7 @@ def rebuild(
     client: Client, coarser: Grain, finer: Grain = Grain.MINUTE, since: datetime | None = None,
     until: datetime | None = None, at: Callable[[str], None] = lambda _: None, kept: Retention = KEPT,
 ) -> list[str]:  # fmt: skip
-    return [done.partition for done in Rebuild(client, coarser, finer, since, until, kept, CLOCK, at).run()]
+    return [done.partition for done in Rebuild(client, coarser, finer, since, until, kept, CLOCK, 0.0, at).run()]
 
 
 def damage(client: Client, grain: Grain) -> None:
@@ -177,6 +177,10 @@ def test_it_is_refused_while_workers_count(filled: Client, monkeypatch: pytest.M
     with pytest.raises(RebuildError, match="claims are open"):
         rebuild(filled, Grain.HOUR)
     claims.done(opened)
+    monkeypatch.setattr("sinks.rebuilds._PATIENCE_S", -3600.0)
+    with pytest.raises(RebuildError, match=r"workers count: the newest claim is \d+ s old"):
+        list(Rebuild(filled, Grain.HOUR, Grain.MINUTE, None, None, KEPT, CLOCK, 3600.0).run())
+    monkeypatch.setattr("sinks.rebuilds._PATIENCE_S", 30.0)
 
     def write(step: str) -> None:
         if step == "built":

@@ -65,7 +65,7 @@ class World:
         self.client, self.bootstrap = client, bootstrap
         self.events: list[Event] = []
         self.tables, self.claims = Tables(client), Claims(client)
-        self._settings = WriterSettings(minute_days=KEPT, hour_days=KEPT)
+        self._settings = WriterSettings(minute_days=KEPT, hour_days=KEPT, trust_s=0.0)
 
     async def count(self, events: Sequence[Event], clock: datetime, rules: Rules, claims: int = 1) -> None:
         """Send `events`, and count them in so many claims for each partition."""
