@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -67,7 +68,7 @@ class World:
         self.client, self.bootstrap = client, bootstrap
         self.events: list[Event] = []
         self.tables, self.claims = Tables(client), Claims(client)
-        self._settings = WriterSettings(minute_days=KEPT, hour_days=KEPT, trust_s=0.0)
+        self._settings = WriterSettings(minute_days=KEPT, hour_days=KEPT)
 
     async def count(self, events: Sequence[Event], clock: datetime, rules: Rules, claims: int = 1) -> None:
         """Send `events`, and count them in so many claims for each partition."""
@@ -113,7 +114,7 @@ class World:
     ) -> list[LogReport]:
         """`tagpulse campaign backfill`, in small inserts; `at` hears of each step."""
         history = Campaigns(self.client).history(name)
-        writer = Writer(self.client, self._settings, at, BackfillClaims(self.client))
+        writer = Writer(self.client, replace(self._settings, trust_s=0.0), at, BackfillClaims(self.client))
         async with reader(self.bootstrap) as log:
             work = Backfill(
                 log, Tables(self.client), writer, definition_of(history[-1], history), history[-1].hashtags,
