@@ -53,9 +53,9 @@ def test_a_campaign_is_counted_from_its_definition_on_and_again_before(stack: St
     span = ("--since", (until - timedelta(days=2)).isoformat(), "--until", (until + timedelta(days=1)).isoformat())
     assert {row["answer"] for row in answer(stack, "campaign", "show", "createkindness", *span)["totals"]} > {"exact"}
     kill_a_backfill(stack)
-    done_ = answer(stack, "campaign", "backfill", "createkindness")
-    assert not any(log["lost"] for log in done_["logs"])
-    assert done_["exact_from"] is None
+    backfilled = answer(stack, "campaign", "backfill", "createkindness")
+    assert not any(log["lost"] for log in backfilled["logs"])
+    assert backfilled["exact_from"] is None
     stack.check()  # every key of every grain, those of @createkindness among them
     again = answer(stack, "campaign", "backfill", "createkindness")
     assert sum(log["records"] + log["inserts"] for log in again["logs"]) == 0
