@@ -55,7 +55,8 @@ def backfill(
     """Count a campaign again from Kafka, for the time before its definition: events that workers counted without it.
 
     It may run while workers count, may be interrupted and run again: each event is counted once. Answers are exact from
-    the moment that is told at the end on; what Kafka no longer has stays within bounds. A part that was given up, by
+    the moment that is told at the end on; what Kafka no longer has stays within bounds. Workers take up a definition
+    within about ten seconds: run it after that, or once more. A part that was given up, by
     --since or because Kafka had lost it, stays given up.
 
     Example: tagpulse campaign backfill createkindness
@@ -69,11 +70,10 @@ def backfill(
     reports = asyncio.run(
         _backfill(settings, definition, wanted.hashtags, begin.timestamp() if begin else 0.0, records)
     )
-    (exact_from,) = (
-        row["exact_from"].replace(tzinfo=UTC)
-        for row in campaign_answers(settings).states()
-        if row["name"] == wanted.name
-    )
+    states = campaign_answers(settings).states()
+    exact_from = next((row["exact_from"].replace(tzinfo=UTC) for row in states if row["name"] == wanted.name), None)
+    if exact_from is None:
+        raise CampaignError(f"campaign {wanted.name!r} was removed just now")
     _print(wanted.name, reports, None if exact_from == OPEN_SINCE else exact_from, form)
 
 
