@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -82,12 +82,6 @@ class CampaignAnswers:
             },
         )  # fmt: skip
 
-    def counted_at(self) -> datetime | None:
-        """When the newest finished claim was made, UTC; None where nothing was counted yet."""
-        found = self._rows("SELECT maxOrNull(claimed_at) FROM claims WHERE done AND records > 0", {})
-        (moment,) = found[0].values()
-        return None if moment is None else moment.replace(tzinfo=UTC)
-
     def rejects(self, period: Period) -> int:
         """Records that were rejected between the bounds of a period, by the clock of ClickHouse."""
         query = (
@@ -95,14 +89,6 @@ class CampaignAnswers:
             " WHERE rejected_at >= {since:DateTime('UTC')} AND rejected_at < {until:DateTime('UTC')}"
         )
         return int(self._rows(query, {"since": period.since, "until": period.until})[0]["rejects"])
-
-    def open_claims(self) -> int:
-        """Deltas that are being written, or that a worker has left."""
-        query = (
-            "SELECT count() AS open FROM (SELECT topic FROM claims GROUP BY topic, incarnation, partition, first, next"
-            " HAVING max(done) = 0)"
-        )
-        return int(self._rows(query, {})[0]["open"])
 
     def _ask(self, view: str, parameters: dict[str, object]) -> list[Row]:
         arguments = ", ".join(f"{name} = {{{name}:{_TYPES.get(name, 'String')}}}" for name in parameters)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -80,6 +80,9 @@ class Claim:
 class Claims:
     """The tables `claims`, `rules` and `incarnations`. Methods block; errors of the client pass through."""
 
+    #: Where the chains lie.
+    table = "claims"
+
     def __init__(self, client: Client) -> None:
         self._client = client
 
@@ -114,15 +117,29 @@ class Claims:
     def last(self, log: Log) -> Claim | None:
         """The end of the chain, done or not; None where there is none."""
         rows = self._rows(
-            f"SELECT {_COLUMNS} FROM claims WHERE topic = {{topic:String}} AND incarnation = {{incarnation:UInt32}}"
-            " AND partition = {partition:UInt32} ORDER BY first DESC, next DESC, done DESC LIMIT 1",
+            f"SELECT {_COLUMNS} FROM {self.table} WHERE topic = {{topic:String}}"
+            " AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32}"
+            " ORDER BY first DESC, next DESC, done DESC LIMIT 1",
             **_where(log),
         )
         return _claim(rows[0]) if rows else None
 
     def history(self, topic: str) -> list[Claim]:
         """Every row of `topic` in all its lives: claims as they were made, and again as they were done."""
-        return [_claim(row) for row in self._rows(f"SELECT {_COLUMNS} FROM claims WHERE topic = {{t:String}}", t=topic)]
+        return self._claims_where("topic = {t:String}", t=topic)
+
+    def logs(self, topic: str) -> list[Log]:
+        """The logs of `topic`, in all its lives, that have a chain."""
+        rows = self._rows(
+            f"SELECT DISTINCT topic, incarnation, partition FROM {self.table} WHERE topic = {{t:String}} ORDER BY ALL",
+            t=topic,
+        )
+        return [Log(*row) for row in rows]
+
+    def of_log(self, log: Log) -> list[Claim]:
+        """Every row of one log."""
+        condition = "topic = {topic:String} AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32}"
+        return self._claims_where(condition, **_where(log))
 
     def begin(self, log: Log, start: int, worker: str, claim_id: UUID) -> Claim:
         """Record that the chain of `log` begins at offset `start`, unless it has begun. Returns its first claim.
@@ -133,8 +150,8 @@ class Claims:
         for attempt in range(_MAX_TOKENS):
             self._insert(
                 root,
-                "(SELECT count() FROM claims WHERE topic = {topic:String} AND incarnation = {incarnation:UInt32}"
-                " AND partition = {partition:UInt32}) = 0",
+                f"(SELECT count() FROM {self.table} WHERE topic = {{topic:String}}"
+                " AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32}) = 0",
                 f"claim/{log}/root/{attempt}",
             )
             if found := self._patiently(lambda: self.last(log)):
@@ -152,7 +169,8 @@ class Claims:
             # The guard refuses whoever is behind, however late; the token decides between two at the same place.
             self._insert(
                 claim,
-                "(SELECT (next, done) FROM claims WHERE topic = {topic:String} AND incarnation = {incarnation:UInt32}"
+                f"(SELECT (next, done) FROM {self.table} WHERE topic = {{topic:String}}"
+                " AND incarnation = {incarnation:UInt32}"
                 " AND partition = {partition:UInt32} AND first >= {tail:UInt64}"
                 " ORDER BY next DESC, done DESC LIMIT 1) = ({first:UInt64}, 1)",
                 f"claim/{claim.log}/{claim.first}/{attempt}",
@@ -189,26 +207,33 @@ class Claims:
 
         Which rules they were counted with stays in `rules_used`.
         """
-        # Minima and maxima: to sum up the same claims again, or claims that stay, changes nothing.
+        # One moment for both statements: just what is deleted is summed up, whatever becomes of the claims that stay.
+        before = self.server_time() - timedelta(days=kept_days)
+        old = _where(tail.log) | {"first": tail.first, "before": round(before.timestamp() * 1000)}
+        condition = (
+            "WHERE topic = {topic:String} AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32}"
+            " AND next <= {first:UInt64} AND claimed_at < fromUnixTimestamp64Milli({before:Int64}, 'UTC')"
+        )
+        # Minima and maxima: to sum up the same claims again changes nothing.
         self._client.command(
             "INSERT INTO rules_used SELECT topic, incarnation, partition, rules,"
-            " min(clock), max(clock), min(first), max(next) FROM claims WHERE topic = {topic:String}"
-            " AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32} AND records > 0"
+            f" min(clock), max(clock), min(first), max(next) FROM claims {condition} AND records > 0"
             " GROUP BY topic, incarnation, partition, rules",
-            parameters=_where(tail.log),
+            parameters=old,
             settings={"async_insert": 0},
         )
-        self._client.command(
-            "DELETE FROM claims WHERE topic = {topic:String} AND incarnation = {incarnation:UInt32}"
-            " AND partition = {partition:UInt32} AND next <= {first:UInt64}"
-            " AND claimed_at < now64(3) - toIntervalSecond({kept_s:UInt64})",
-            parameters=_where(tail.log) | {"first": tail.first, "kept_s": round(kept_days * 86400)},
-        )
+        self._client.command(f"DELETE FROM claims {condition}", parameters=old)
+
+    def _claims_where(self, condition: str, **parameters: object) -> list[Claim]:
+        return [
+            _claim(row) for row in self._rows(f"SELECT {_COLUMNS} FROM {self.table} WHERE {condition}", **parameters)
+        ]
 
     def _at(self, log: Log, first: int, done: bool = False) -> Claim | None:
         rows = self._rows(
-            f"SELECT {_COLUMNS} FROM claims WHERE topic = {{topic:String}} AND incarnation = {{incarnation:UInt32}}"
-            " AND partition = {partition:UInt32} AND first = {first:UInt64} AND next > first AND done >= {done:UInt8}"
+            f"SELECT {_COLUMNS} FROM {self.table} WHERE topic = {{topic:String}}"
+            " AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32} AND first = {first:UInt64}"
+            " AND next > first AND done >= {done:UInt8}"
             " ORDER BY done, claimed_at DESC, claim_id LIMIT 1",
             **_where(log),
             first=first,
@@ -238,7 +263,7 @@ class Claims:
             "last_checksum": ("UInt32", claim.last_checksum),
         }
         self._client.command(
-            f"INSERT INTO claims (topic, incarnation, partition, {', '.join(values)})"
+            f"INSERT INTO {self.table} (topic, incarnation, partition, {', '.join(values)})"
             " SELECT {topic:String}, {incarnation:UInt32}, {partition:UInt32}, "
             + ", ".join(f"{{{name}:{kind}}}" for name, (kind, _) in values.items())
             + f" WHERE {guard}",

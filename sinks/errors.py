@@ -7,7 +7,8 @@ SinkError
 ├── DeltaExpired          the insert came after its deadline: drop the partition
 ├── NotLanded             rows could not be brought to land before the deadline
 ├── QueryError            ClickHouse refused a query
-└── CampaignError         a campaign cannot be defined so
+├── CampaignError         a campaign cannot be defined so
+└── RebuildError          a grain cannot be rebuilt so, or not now
 """
 
 from __future__ import annotations
@@ -46,3 +47,7 @@ class QueryError(SinkError):
 
 class CampaignError(SinkError):
     """A campaign cannot be defined so, or is not there."""
+
+
+class RebuildError(SinkError):
+    """A grain cannot be rebuilt so, or not while workers count."""

@@ -19,6 +19,8 @@ from sinks.errors import MigrationError
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+#: The migration that makes the claims of backfills.
+_BACKFILLS = 7
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 
@@ -122,7 +124,7 @@ def _migrate(client: Client, database: str, retention: Retention, login: tuple[s
     for migration in migrations:
         if migration.number not in applied:
             if applied:
-                _refuse_while_claims_are_open(client)
+                _refuse_while_claims_are_open(client, backfills=_BACKFILLS in applied)
             for statement in migration.statements():
                 client.command(statement)
             client.insert(
@@ -151,16 +153,19 @@ def _replace_dictionaries(client: Client, database: str, login: tuple[str, str] 
         client.command(text.replace("{database}", database).replace("{dictionary_login}", clause))
 
 
-def _refuse_while_claims_are_open(client: Client) -> None:
+def _refuse_while_claims_are_open(client: Client, *, backfills: bool) -> None:
     # A changed table or view forgets insert tokens, and an open claim may still need them.
+    claims = "SELECT topic, incarnation, partition, first, next, done FROM "
+    every = f"{claims} claims UNION ALL {claims} backfill_claims" if backfills else f"{claims} claims"
     open_claims = client.query(
-        "SELECT topic, partition, first, next FROM claims GROUP BY topic, incarnation, partition, first, next"
+        f"SELECT topic, partition, first, next FROM ({every}) GROUP BY topic, incarnation, partition, first, next"
         " HAVING max(done) = 0 LIMIT 5"
     ).result_rows
     if open_claims:
         raise MigrationError(
             f"claims are open ({', '.join(f'{t}/{p} [{a}, {b})' for t, p, a, b in open_claims)}): "
-            "let a worker of the former version finish them, stop the workers, then migrate"
+            "let a worker of the former version finish them (or `tagpulse campaign backfill`, those of a backfill), "
+            "stop the workers, then migrate"
         )
 
 

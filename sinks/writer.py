@@ -61,14 +61,20 @@ class Writer:
     """Writes deltas under claims. Methods block; one Writer may be shared by threads.
 
     `at` is called with the name of each step as it is reached ("claim", "insert", ...), for tests that
-    stop a worker there.
+    stop a worker there. `claims`: other chains than those of the workers.
     """
 
-    def __init__(self, client: Client, settings: WriterSettings, at: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        settings: WriterSettings,
+        at: Callable[[str], None] = lambda _: None,
+        claims: Claims | None = None,
+    ) -> None:
         self.client = client
         self._settings = settings
         self._at = at
-        self.claims = Claims(client)
+        self.claims = claims or Claims(client)
 
     def chain_end(self, log: Log, begin: int, worker: str, claim_id: UUID) -> Claim:
         """The last claim of `log`, done or open. Begins the chain at offset `begin` where there is none."""

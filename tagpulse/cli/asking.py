@@ -6,17 +6,21 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from schemas.countries import normalise_country
 from schemas.topics import EventType
 from sinks.analytics import Analytics, Filter, Grain, Measure, Period, ceil, hashtag_form
+from sinks.campaign_answers import CampaignAnswers
 from sinks.client import connect
 from streams.settings import Settings
 from tagpulse.cli.moments import moment
 from tagpulse.cli.render import Format
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 WORDS = {EventType.VIDEO_CREATION: "creations", EventType.STICKER_USE: "sticker uses", EventType.VIDEO_VIEW: "views"}
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
@@ -95,11 +99,21 @@ def chosen(hashtag: str, stickers: Sequence[str], countries: Sequence[str]) -> F
 
 def analytics(settings: Settings) -> Analytics:
     """The views, with the analyst's login where there is one."""
+    return Analytics(analyst(settings))
+
+
+def campaign_answers(settings: Settings) -> CampaignAnswers:
+    """Questions about campaigns, with the same login."""
+    return CampaignAnswers(analyst(settings))
+
+
+def analyst(settings: Settings) -> Client:
+    """A connection by the analyst's login, or the only one there is."""
     user, password = settings.analyst_user, settings.analyst_password
     if not user:
         user, password = settings.clickhouse_user, settings.clickhouse_password
     url, database = settings.clickhouse_url, settings.clickhouse_database
-    return Analytics(connect(url, user, password.get_secret_value(), database))
+    return connect(url, user, password.get_secret_value(), database)
 
 
 def bounds(since: str, until: str, last: str, now: datetime) -> tuple[datetime | None, datetime | None]:

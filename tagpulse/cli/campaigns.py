@@ -1,4 +1,4 @@
-"""Campaigns: tagpulse campaign add, edit, remove, list, show."""
+"""Campaigns: tagpulse campaign add, edit, remove, list, show, backfill."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from sinks.campaign_answers import CampaignAnswers
 from sinks.campaigns import OPEN_SINCE, OPEN_UNTIL, Campaign, Campaigns
-from sinks.client import connect
 from sinks.errors import CampaignError
 from streams.rules import MAX_GROUPS
 from streams.settings import Settings
+from tagpulse.campaigns.answer import word_for
 from tagpulse.campaigns.definition import changed, check_new, name_of
 from tagpulse.campaigns.periods import period_of
+from tagpulse.cli import backfill
+from tagpulse.cli.asking import campaign_answers
+from tagpulse.cli.defined import Ending, Name, Since, open_campaigns, present
 from tagpulse.cli.moments import moment
 from tagpulse.cli.render import draw
 from tagpulse.cli.report_format import ReportFormat
 
-Name = Annotated[str, typer.Argument(help="Name of the campaign, with or without its @.")]
 Hashtags = Annotated[str | None, typer.Option(help="By comma. An event with several of them counts once.")]
 Stickers = Annotated[str | None, typer.Option(help="By comma. Sticker uses are those of any of them, on any video.")]
 Countries = Annotated[str | None, typer.Option(help="By comma, two letters each. Without: all.")]
@@ -34,10 +35,6 @@ From = Annotated[
 ]
 Until = Annotated[str | None, typer.Option(help="Its end, exclusive, written like --from.")]
 Form = Annotated[ReportFormat, typer.Option("--format", help="For people or for programs.")]
-Since = Annotated[
-    str, typer.Option(help="Begin of the answer. Default: begin of the campaign, or its first definition.")
-]
-Ending = Annotated[str, typer.Option("--until", help="End of the answer, exclusive. Default: its end, or now.")]
 
 
 def register(cli: typer.Typer) -> None:
@@ -48,6 +45,7 @@ def register(cli: typer.Typer) -> None:
     campaign.command("remove")(remove)
     campaign.command("list")(list_)
     campaign.command("show")(show)
+    backfill.register(campaign)
     cli.add_typer(campaign, name="campaign", rich_help_panel="Ask")
 
 
@@ -85,7 +83,8 @@ def edit(
 ) -> None:
     """Change a campaign: what is given replaces what was, "" empties it. What was counted stays as it was counted.
 
-    Other hashtags are counted from now on; for the time before there are bounds, as for a new campaign.
+    Other hashtags are counted from now on; for the time before there are bounds, and no backfill: what was counted
+    as @NAME is of the old ones. For exact counts of that time give the new list a name of its own.
     """
     settings, campaigns = open_campaigns()
     newest = present(campaigns, name)
@@ -107,7 +106,7 @@ def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not a
 
 def list_(form: Form = ReportFormat.TABLE) -> None:
     """All campaigns, and from which event time on each is counted exactly."""
-    rows = [_described(row) for row in answers_of(Settings()).states()]
+    rows = [_described(row) for row in campaign_answers(Settings()).states()]
     if form is ReportFormat.JSON:
         _json(rows)
     elif rows:
@@ -124,8 +123,8 @@ def show(name: Name, since: Since = "", until: Ending = "", form: Form = ReportF
     """A campaign: its definition, its versions, and how much it brought, exactly or within bounds.
 
     An answer is exact from ten minutes (max_future_s) after the last claim that was counted without this very
-    definition. For the time before, an event with two of its hashtags stands in both: the answer lies between the
-    greatest of them, window by window and country by country, and their sum.
+    definition; `tagpulse campaign backfill` moves that back. For the time before, an event with two of its hashtags
+    stands in both: the answer lies between the greatest of them, by window and country, and their sum.
     """
     settings, campaigns = open_campaigns()
     wanted = present(campaigns, name)
@@ -134,11 +133,12 @@ def show(name: Name, since: Since = "", until: Ending = "", form: Form = ReportF
     assert born is not None
     now = datetime.now(UTC)
     period = period_of(wanted, born, moment(since, "--since"), moment(until, "--until"), now, settings.retention())
-    answers = answers_of(settings)
+    answers = campaign_answers(settings)
     state = next((_described(row) for row in answers.states() if row["name"] == wanted.name), None)
     if state is None:
         raise CampaignError(f"campaign {wanted.name!r} was removed just now")
-    rows = [row | {"answer": "exact" if row["exact"] else "bounds"} for row in answers.totals(wanted.name, period)]
+    exact_from = state["exact_from"]
+    rows = [row | {"answer": word_for(row, exact_from, period)} for row in answers.totals(wanted.name, period)]
     versions = [_described(_row(campaign)) for campaign in history]
     if form is ReportFormat.JSON:
         _json(
@@ -162,38 +162,6 @@ def show(name: Name, since: Since = "", until: Ending = "", form: Form = ReportF
     columns = {"version": "version", "defined_at": "defined at", "defined_by": "by", "hashtags": "hashtags",
                "stickers": "stickers", "removed": "removed"}  # fmt: skip
     draw(console, [_flat(row) for row in versions], columns, "Versions")
-
-
-def open_campaigns() -> tuple[Settings, Campaigns]:
-    """The settings, and the campaigns by the login that may write."""
-    settings = Settings()
-    return settings, Campaigns(
-        connect(
-            settings.clickhouse_url,
-            settings.clickhouse_user,
-            settings.clickhouse_password.get_secret_value(),
-            settings.clickhouse_database,
-        )
-    )
-
-
-def answers_of(settings: Settings) -> CampaignAnswers:
-    """Answers by the analyst's login, where there is one."""
-    user, password = settings.analyst_user, settings.analyst_password
-    if not user:
-        user, password = settings.clickhouse_user, settings.clickhouse_password
-    url, database = settings.clickhouse_url, settings.clickhouse_database
-    return CampaignAnswers(connect(url, user, password.get_secret_value(), database))
-
-
-def present(campaigns: Campaigns, name: str) -> Campaign:
-    """The campaign that a person means by `name`. Raises CampaignError where it is not there."""
-    wanted = name_of(name)
-    newest = campaigns.newest(wanted)
-    if newest is None or newest.removed:
-        what = f"was removed; `tagpulse total --hashtag @{wanted}` shows what was counted" if newest else "is not there"
-        raise CampaignError(f"campaign {wanted!r} {what}. `tagpulse campaign list` shows all")
-    return newest
 
 
 def _with(

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from sinks.errors import CampaignError
 from tagpulse.campaigns.periods import before, period_of
-from tagpulse.cli.campaigns import Ending, Name, Since, answers_of, open_campaigns, present
+from tagpulse.cli.asking import analyst
+from tagpulse.cli.defined import Ending, Name, Since, open_campaigns, present
 from tagpulse.cli.moments import moment
 from tagpulse.reports import html, text
 from tagpulse.reports.campaign import CampaignReport, gather
@@ -63,7 +64,7 @@ def campaign(
     assert born is not None
     now, kept = datetime.now(UTC), settings.retention()
     period = period_of(wanted, born, moment(since, "--since"), moment(until, "--until"), now, kept)
-    found = gather(answers_of(settings), wanted, period, before(period, now, kept), now, limit)
+    found = gather(analyst(settings), wanted, period, before(period, now, kept), now, limit)
     written = _written(found, form or _by_suffix(out))
     if out is None:
         sys.stdout.write(written)

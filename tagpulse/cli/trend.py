@@ -13,7 +13,7 @@ from schemas.topics import EventType
 from sinks.analytics import Grain, Period, ceil
 from sinks.campaign_answers import Rising
 from streams.settings import Settings
-from tagpulse.cli.campaigns import answers_of
+from tagpulse.cli.asking import campaign_answers
 from tagpulse.cli.moments import moment
 from tagpulse.cli.render import Format, show
 
@@ -63,7 +63,7 @@ def trend(
         )
     end = moment(at, "--at") or datetime.now(UTC)
     end = ceil(end - by.length, by) if ceil(end, by) != end else end  # a window that is running is no hour yet
-    rows = answers_of(settings).rising(
+    rows = campaign_answers(settings).rising(
         event.value, end, country=place, limit=limit, by=Rising(days, minimum, z, by.value)
     )
     for row in rows:

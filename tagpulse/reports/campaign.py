@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sinks.analytics import Period
+from sinks.analytics import Analytics, Period
 from sinks.campaign_answers import CampaignAnswers, Row
 from sinks.campaigns import OPEN_SINCE, OPEN_UNTIL, Campaign
+from sinks.errors import CampaignError
+from tagpulse.campaigns.answer import word_for
+from tagpulse.reports.completeness import Completeness
 from tagpulse.reports.words import quoted_bounds, quoted_change, quoted_number
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 EVENTS = ("video_creation", "sticker_use", "video_view")
 MEANING = {"video_creation": "videos created", "sticker_use": "sticker uses", "video_view": "views"}
@@ -28,6 +34,8 @@ class Headline:
     before_at_most: int | None
     quote: str
     change: str
+    answer: str
+    """exact, exact since a moment, or bounds."""
 
     @property
     def exact(self) -> bool:
@@ -46,15 +54,9 @@ class CampaignReport:
     countries: dict[str, list[Row]]
     series: list[Row]
     hashtags: list[Row]
-    counted_at: datetime | None
+    completeness: Completeness
     rejects: int
-    open_claims: int
     made_at: datetime
-
-    @property
-    def final(self) -> bool:
-        """Whether all that was in Kafka at the end of the period was counted, as far as claims tell."""
-        return self.counted_at is not None and self.counted_at >= self.period.until and not self.open_claims
 
     def quality(self) -> list[str]:
         """What a reader must know before quoting, as sentences."""
@@ -65,22 +67,13 @@ class CampaignReport:
             found.append(
                 f"{_listed(bounds).capitalize()} are bounds: the hashtags are counted as one from event time "
                 f"{self.exact_from:%Y-%m-%d %H:%M} UTC on; before, an event with two of them may be counted "
-                "twice in the upper bound."
+                "twice in the upper bound. `tagpulse campaign backfill` moves that back while Kafka has the events."
             )
         else:
             found.append("Creations, views and sticker uses are exact: each event is counted once.")
         if any(h.videos for h in self.headlines):
             found.append("Distinct videos are an estimate within about 1 %.")
-        if self.counted_at is None:
-            found.append("Nothing has been counted yet.")
-        elif self.final:
-            found.append(
-                f"The end of the period lies before the newest count, of {self.counted_at:%Y-%m-%d %H:%M} UTC."
-            )
-        else:
-            found.append(f"Not final: the newest count is of {self.counted_at:%Y-%m-%d %H:%M} UTC.")
-        if self.open_claims:
-            found.append(f"{self.open_claims} deltas are still being written.")
+        found += self.completeness.sentences()
         found.append(
             f"{self.rejects:,} records of all kinds were rejected in this time, and are in no count."
             if self.rejects
@@ -106,6 +99,7 @@ class CampaignReport:
             "headlines": [
                 {
                     "event": h.event, "at_least": h.at_least, "at_most": h.at_most, "exact": h.exact,
+                    "answer": h.answer,
                     "videos": h.videos if h.event == "sticker_use" else None, "before_at_least": h.before_at_least,
                     "before_at_most": h.before_at_most, "quote": h.quote, "change": h.change,
                 }
@@ -115,33 +109,37 @@ class CampaignReport:
             "series": [row | {"window_start": row["window_start"].replace(tzinfo=UTC)} for row in self.series],
             "hashtags": self.hashtags,
             "quality": {
-                "final": self.final, "counted_at": self.counted_at, "rejects": self.rejects,
-                "open_claims": self.open_claims, "notes": self.quality(),
+                **self.completeness.document(), "rejects": self.rejects, "notes": self.quality(),
             },
             "made_at": self.made_at,
         }  # fmt: skip
 
 
 def gather(
-    answers: CampaignAnswers, campaign: Campaign, period: Period, before: Period | None, now: datetime, limit: int = 10
+    client: Client, campaign: Campaign, period: Period, before: Period | None, now: datetime, limit: int = 10
 ) -> CampaignReport:
     """Ask for all that the report shows. Raises QueryError."""
-    name = campaign.name
+    name, answers = campaign.name, CampaignAnswers(client)
     totals = {row["event_type"]: row for row in answers.totals(name, period)}
     former = {row["event_type"]: row for row in answers.totals(name, before, own_period=False)} if before else {}
-    exact_from = next(row["exact_from"].replace(tzinfo=UTC) for row in answers.states() if row["name"] == name)
+    found = next((row["exact_from"].replace(tzinfo=UTC) for row in answers.states() if row["name"] == name), None)
+    if found is None:
+        raise CampaignError(f"campaign {name!r} was removed just now")
+    exact_from = None if found == OPEN_SINCE else found
     return CampaignReport(
         campaign,
         period,
         before,
-        None if exact_from == OPEN_SINCE else exact_from,
-        [_headline(event, totals.get(event), former.get(event), before is not None) for event in _events(campaign)],
+        exact_from,
+        [
+            _headline(event, totals.get(event), former.get(event), before is not None, exact_from, period)
+            for event in _events(campaign)
+        ],
         {event: answers.countries(name, event, period, limit) for event in _events(campaign)},
         answers.series(name, period),
         answers.hashtags(name, period, limit),
-        answers.counted_at(),
+        Completeness.of(Analytics(client).completeness(period), period, now),
         answers.rejects(period),
-        answers.open_claims(),
         now,
     )
 
@@ -150,7 +148,9 @@ def _events(campaign: Campaign) -> Sequence[str]:
     return EVENTS if campaign.hashtags else ("sticker_use",)
 
 
-def _headline(event: str, row: Row | None, former: Row | None, compared: bool) -> Headline:
+def _headline(
+    event: str, row: Row | None, former: Row | None, compared: bool, exact_from: datetime | None, period: Period
+) -> Headline:
     least, most, videos = (row["at_least"], row["at_most"], row["videos"]) if row else (0, 0, 0)
     old_least, old_most = (former["at_least"], former["at_most"]) if former else (0, 0)
     quote = f"{quoted_bounds(least, most)} {MEANING[event]}"
@@ -161,8 +161,17 @@ def _headline(event: str, row: Row | None, former: Row | None, compared: bool) -
         change = quoted_change(most, old_most)
     elif compared:
         change = f"{quoted_bounds(old_least, old_most)} before"
+    answer = word_for({"at_least": least, "at_most": most}, exact_from, period)
     return Headline(
-        event, least, most, videos, old_least if compared else None, old_most if compared else None, quote, change
+        event,
+        least,
+        most,
+        videos,
+        old_least if compared else None,
+        old_most if compared else None,
+        quote,
+        change,
+        answer,
     )
 
 

@@ -75,7 +75,7 @@ def _figure(headline: Headline) -> Element:
         )
     else:
         main, rest = quoted_bounds(headline.at_least, headline.at_most), MEANING[headline.event]
-    how = "exact" if headline.exact else "bounds"
+    how = headline.answer
     return _of("div", _of("b", main), _of("span", rest), _of("span", f"{how}: {_numbers(headline)}"), klass="figure")
 
 

@@ -19,7 +19,7 @@ def markdown(report: CampaignReport) -> str:
     period = report.period
     lines = [f"# Campaign {_plain(report.campaign.name)}", ""]
     lines += [f"{period.since:%Y-%m-%d %H:%M} to {period.until:%Y-%m-%d %H:%M} UTC", ""]
-    lines += [f"- **{h.quote}**, {'exact' if h.exact else 'bounds'}" for h in report.headlines]
+    lines += [f"- **{h.quote}**, {h.answer}" for h in report.headlines]
     for event, rows in report.countries.items():
         lines += ["", f"## Countries by {MEANING[event]}", ""]
         cells = [

@@ -92,13 +92,16 @@ class Recount:
         else:
             self._count(verdict)
 
+    def count_as(self, hashtag: str, reading: Reading) -> None:
+        """Count the event in the row of `hashtag`."""
+        key = Key(reading.country, hashtag, reading.sticker, floor(reading.second, Grain.MINUTE))
+        self.tally.events[key] += reading.events
+        if self._event_type is EventType.STICKER_USE:
+            self.tally.videos[key].add(reading.video_id)
+
     def _count(self, reading: Reading) -> None:
-        minute = floor(reading.second, Grain.MINUTE)
         for hashtag in ("", *tags_of(reading.hashtags, self._rules)):
-            key = Key(reading.country, hashtag, reading.sticker, minute)
-            self.tally.events[key] += reading.events
-            if self._event_type is EventType.STICKER_USE:
-                self.tally.videos[key].add(reading.video_id)
+            self.count_as(hashtag, reading)
 
     def other_log(self) -> str:
         """Why the log no longer holds the records of the claim; "" where it does."""

@@ -15,15 +15,17 @@ from typing import Protocol
 
 from schemas.topics import Topic
 from sinks.analytics import Grain
+from sinks.backfills import backfilled, is_lost
 from sinks.claims import Claim, Log
 from sinks.migrations import Retention
 from tagpulse.verify.blame import Part, Verdict, blame
 from tagpulse.verify.chain import Chain
 from tagpulse.verify.compare import Found, Held, compare, receipt_faults, uncertain_months
+from tagpulse.verify.group import Group, GroupRecount, sources_of
 from tagpulse.verify.log import LogReader
 from tagpulse.verify.recount import Recount, Rejected, Tally
 from tagpulse.verify.report import GrainReport, RejectFault, TopicReport
-from tagpulse.verify.scan import Scanner, Skipped, forgotten
+from tagpulse.verify.scan import Scanner, Skipped, forgotten, given_up
 from tagpulse.verify.tables import Tables
 from tagpulse.verify.windows import END_OF_TIME, Key, Span, month_of, spans
 
@@ -96,7 +98,7 @@ class _Run:
         report, state = self._report, self._state
         self._incarnation = await asyncio.to_thread(self._tables.incarnation, self._topic.name)
         chains = await self._chains()
-        report.skipped += [gap for chain in chains.values() if (gap := forgotten(chain))]
+        report.skipped += [gap for chain in chains.values() if (gap := forgotten(chain) or given_up(chain))]
         await self._recount_what_is_done(chains)
         self._meter.say("reading tables")
         found = {
@@ -121,15 +123,16 @@ class _Run:
         return report
 
     async def _chains(self) -> dict[Log, Chain]:
-        """Chains of the life in force, in scope."""
+        """Chains of the life in force, in scope. They are kept: what a backfill counts, its sources' claims say."""
         every = await asyncio.to_thread(self._tables.chains, self._topic.name)
-        older = [c for log, chain in every.items() if log.incarnation != self._incarnation for c in chain.done]
-        self._report.older_lives = sum(claim.records for claim in older)
-        return {
+        older = [chain for log, chain in every.items() if log.incarnation != self._incarnation and not backfilled(log)]
+        self._report.older_lives = sum(claim.records for chain in older for claim in chain.done)
+        self._found = {
             log: chain
             for log, chain in every.items()
             if log.incarnation == self._incarnation and self._scope.partition in (None, log.partition)
         }
+        return self._found
 
     def _whole(self, chains: Mapping[Log, Chain]) -> frozenset[Log]:
         """Logs that were recounted from their root."""
@@ -169,8 +172,8 @@ class _Run:
         await self._scan(held, fold)
 
     def _new(self, claims: Iterable[Claim]) -> list[Claim]:
-        new = [c for c in claims if self._scope.takes(c) and c.token not in self._state.seen]
-        return sorted(new, key=lambda c: (c.log.partition, c.first))
+        new = [c for c in claims if self._scope.takes(c) and c.token not in self._state.seen and not is_lost(c)]
+        return sorted(new, key=_place)
 
     async def _scan(self, claims: list[Claim], fold: Callable[[Recount], None]) -> None:
         self._state.seen |= {claim.token for claim in claims}
@@ -186,9 +189,23 @@ class _Run:
         self._meter.expect(sum(claim.records for claim in claims))
         # Asked for after the claims: a log never ends before what was claimed, unless it is another log.
         bounds = await self._reader.bounds(self._topic.name, sorted({claim.log.partition for claim in claims}))
-        scanner = Scanner(self._reader, self._topic, bounds, self._tables.rules, self._meter.did)
+        scanner = Scanner(self._reader, self._topic, bounds, self._begin, self._meter.did)
         async for outcome in scanner.recounts(claims):
             yield outcome
+
+    def _begin(self, claim: Claim) -> Recount | str:
+        """The empty recount of `claim`, or why it cannot be recounted."""
+        rules = self._tables.rules(claim)
+        if rules is None:
+            return f"this build cannot repeat rules {claim.rules}"
+        if (of := backfilled(claim.log)) is None:
+            return Recount(claim, self._topic.event_type, rules)
+        ((name, hashtags),) = rules.tag_groups.items()
+        group = Group(name, hashtags)
+        sources = sources_of(claim, self._found.get(of.source), group, self._tables.rules)
+        if isinstance(sources, str):
+            return sources
+        return GroupRecount(claim, self._topic.event_type, group, sources)
 
     def _fold(self, recount: Recount) -> None:
         self._state.total.add(recount.tally, self._span)
@@ -217,7 +234,7 @@ class _Run:
         held = {grain: {(claim.token, month) for claim, month in self._state.held[grain]} for grain in Grain}
         parts: dict[Grain, list[Part]] = {grain: [] for grain in Grain}
         self._meter.say("looking for the batches to blame")
-        claims.sort(key=lambda c: (c.log.partition, c.first))
+        claims.sort(key=_place)
         async for recount in self._recounts(claims):
             if isinstance(recount, Skipped):
                 continue
@@ -244,6 +261,10 @@ class _Run:
                 truth, found = wanted.get(offset, _NOTHING), there.get(offset, _NOTHING)
                 if truth != found and any(c.first <= offset < c.next for c in claims):
                     self._report.reject_faults.append(RejectFault(str(log), offset, _words(truth), _words(found)))
+
+
+def _place(claim: Claim) -> tuple[str, int, int]:
+    return claim.log.topic, claim.log.partition, claim.first
 
 
 def _part(claim: Claim, month: int, events: Mapping[Key, int], off: Mapping[Key, int]) -> list[Part]:

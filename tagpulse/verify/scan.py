@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.topics import Topic
+from sinks.backfills import is_lost
 from sinks.claims import Claim, Log
-from streams.rules import Rules
 from tagpulse.verify.chain import Chain
 from tagpulse.verify.log import LogReader
 from tagpulse.verify.recount import Recount
@@ -26,17 +26,20 @@ class Skipped:
 
 
 class Scanner:
-    """Recounts claims of one topic. `bounds`: partition -> first and next offset that Kafka has."""
+    """Recounts claims of one topic, and of its backfills. `bounds`: partition -> first and next offset that Kafka has.
+
+    `begin` gives the empty recount of a claim, or says why it cannot be recounted.
+    """
 
     def __init__(
         self,
         reader: LogReader,
         topic: Topic,
         bounds: Mapping[int, tuple[int, int]],
-        rules: Callable[[Claim], Rules | None],
+        begin: Callable[[Claim], Recount | str],
         did: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._reader, self._topic, self._bounds, self._rules, self._did = reader, topic, bounds, rules, did
+        self._reader, self._topic, self._bounds, self._begin, self._did = reader, topic, bounds, begin, did
 
     async def recounts(self, claims: Iterable[Claim]) -> AsyncIterator[Recount | Skipped]:
         """What becomes of each of `claims`, in order; those of a log must be in its order.
@@ -45,19 +48,16 @@ class Scanner:
         """
         run: list[Recount] = []
         for claim in claims:
-            hindrance, rules = self._hindrance(claim), self._rules(claim)
-            if run and (
-                hindrance or rules is None or run[-1].claim.log != claim.log or run[-1].claim.next < claim.first
-            ):
+            recount = self._hindrance(claim) or self._begin(claim)
+            follows = run and run[-1].claim.log == claim.log and run[-1].claim.next >= claim.first
+            if run and not (follows and isinstance(recount, Recount)):
                 async for outcome in self._read(run):
                     yield outcome
                 run = []
-            if rules is None:
-                hindrance = hindrance or f"this build cannot repeat rules {claim.rules}"
-            if hindrance or rules is None:
-                yield Skipped(claim.log, claim.first, claim.next, hindrance)
+            if isinstance(recount, Recount):
+                run.append(recount)
             else:
-                run.append(Recount(claim, self._topic.event_type, rules))
+                yield Skipped(claim.log, claim.first, claim.next, recount)
         async for outcome in self._read(run):
             yield outcome
 
@@ -75,7 +75,7 @@ class Scanner:
         log = run[0].claim.log
         # Claims of gaps alone need nothing from the log, which may begin after them.
         first = max(run[0].claim.first, self._bounds[log.partition][0])
-        async for offset, value in self._reader.records(log.topic, log.partition, first, run[-1].claim.next):
+        async for offset, value in self._reader.records(self._topic.name, log.partition, first, run[-1].claim.next):
             while offset >= rest[-1].claim.next:
                 yield _outcome(rest.pop())
             rest[-1].add(offset, value)
@@ -94,6 +94,12 @@ def forgotten(chain: Chain) -> Skipped | None:
         return None
     first = chain.claims[0].first if chain.claims else 0
     return Skipped(chain.log, 0, first, "claims were forgotten (claims_kept_days), with their clock and rules")
+
+
+def given_up(chain: Chain) -> Skipped | None:
+    """A claim of a backfill that was made and then given up: some of its rows may have landed. None: there is none."""
+    found = next((claim for claim in chain.claims if is_lost(claim) and claim.records), None)
+    return Skipped(chain.log, found.first, found.next, "the backfill gave it up") if found else None
 
 
 def _outcome(recount: Recount) -> Recount | Skipped:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +28,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     stack.abandon()
 
 
-def test_a_campaign_is_counted_from_its_definition_on(stack: Stack) -> None:
+def test_a_campaign_is_counted_from_its_definition_on_and_again_before(stack: Stack) -> None:
     stack.start()
     until = datetime.now(UTC)
     events = list(Workload(seed=17, until=until).events(4_000))
@@ -34,6 +36,9 @@ def test_a_campaign_is_counted_from_its_definition_on(stack: Stack) -> None:
         {tag for event in events for tag in event["hashtags"]}, key=lambda t: -sum(t in e["hashtags"] for e in events)
     )
     members = set([tag for tag in tags if re.fullmatch("[a-z0-9]+", tag)][:3])
+    # Half of them are counted before the campaign is there.
+    stack.sender.send([plain_record(event) for event in events[::2]])
+    stack.wait_counted()
     done = run(stack, "campaign", "add", "CreateKindness", "--hashtags", ",".join(members), "--stickers", "heart")
     assert done.returncode == 0, done.stderr.decode()
 
@@ -43,12 +48,20 @@ def test_a_campaign_is_counted_from_its_definition_on(stack: Stack) -> None:
 
     stack.wait_for(lambda: told() >= 2, "both workers know the campaign")
     stack.ledger.groups = {"createkindness": sorted(members)}
-    stack.sender.send([plain_record(event) for event in events])
-    stack.check()  # every key of every grain, those of @createkindness among them
-
-    # All claims that hold records name the definition, so it is exact for any time.
+    stack.sender.send([plain_record(event) for event in events[1::2]])
+    stack.wait_counted()
     span = ("--since", (until - timedelta(days=2)).isoformat(), "--until", (until + timedelta(days=1)).isoformat())
+    assert {row["answer"] for row in answer(stack, "campaign", "show", "createkindness", *span)["totals"]} > {"exact"}
+    kill_a_backfill(stack)
+    backfilled = answer(stack, "campaign", "backfill", "createkindness")
+    assert not any(log["lost"] for log in backfilled["logs"])
+    assert backfilled["exact_from"] is None
+    stack.check()  # every key of every grain, those of @createkindness among them
+    again = answer(stack, "campaign", "backfill", "createkindness")
+    assert sum(log["records"] + log["inserts"] for log in again["logs"]) == 0
+    answer(stack, "verify")
     shown = answer(stack, "campaign", "show", "createkindness", *span)
+    assert {row["answer"] for row in shown["totals"]} == {"exact"}
     assert shown["hashtags"] == sorted(members)
     assert shown["exact_from"] is None
     found = {row["event_type"]: row for row in shown["totals"]}
@@ -67,3 +80,15 @@ def test_a_campaign_is_counted_from_its_definition_on(stack: Stack) -> None:
     assert f"{truth['video_creation']:,}" in report.read_text()
     assert run(stack, "trend", "--each-country").returncode == 0
     stack.stop()
+
+
+def kill_a_backfill(stack: Stack) -> None:
+    """Start one, and kill it as soon as it has begun to write."""
+    command = [sys.executable, "-m", "tagpulse", "campaign", "backfill", "createkindness", "--batch-records", "1"]
+    output = stack.folder / "backfill.txt"
+    with output.open("wb") as to:
+        process = subprocess.Popen(command, env=stack.worker_environment("cli"), cwd=stack.folder, stdout=to, stderr=to)
+    written = "SELECT count() FROM backfill_claims WHERE next > first"
+    stack.wait_for(lambda: process.poll() is not None or stack.rows(written)[0][0], "the backfill writes")
+    process.kill()
+    process.wait()

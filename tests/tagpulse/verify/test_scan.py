@@ -56,6 +56,7 @@ CHAINS: dict[str, tuple[list[Claim], list[Any]]] = {
 @pytest.mark.parametrize("chain", list(CHAINS))
 async def test_a_claim_without_records_needs_no_log(chain: str) -> None:
     claims, expected = CHAINS[chain]
-    scanner = Scanner(Kept(), topic_for(EventType.VIDEO_VIEW), {3: (BEGIN, 50)}, lambda _: Rules())
+    views = EventType.VIDEO_VIEW
+    scanner = Scanner(Kept(), topic_for(views), {3: (BEGIN, 50)}, lambda claim: Recount(claim, views, Rules()))
     outcomes = [outcome async for outcome in scanner.recounts(claims)]
     assert [one.records if isinstance(one, Recount) else "skipped" for one in outcomes] == expected

@@ -1,0 +1,1 @@
+"""Counts a campaign again from Kafka, for the time before it was defined."""
