@@ -120,6 +120,19 @@ class Claims:
         )
         return _claim(rows[0]) if rows else None
 
+    def done_in(self, log: Log, first: int, next_: int) -> list[Claim]:
+        """The finished claims of `log` that have offsets in [first, next), in order."""
+        rows = self._rows(
+            f"SELECT {_COLUMNS} FROM claims WHERE topic = {{topic:String}} AND incarnation = {{incarnation:UInt32}}"
+            " AND partition = {partition:UInt32} AND first < {end:UInt64} AND next > {begin:UInt64} AND next > first"
+            " AND done = 1 ORDER BY first, next",
+            **_where(log),
+            begin=max(0, first),
+            end=next_,
+        )
+        # A claim is marked done again where ClickHouse did not show the mark.
+        return list({(claim.first, claim.next): claim for claim in map(_claim, rows)}.values())
+
     def history(self, topic: str) -> list[Claim]:
         """Every row of `topic` in all its lives: claims as they were made, and again as they were done."""
         return [_claim(row) for row in self._rows(f"SELECT {_COLUMNS} FROM claims WHERE topic = {{t:String}}", t=topic)]
@@ -184,9 +197,10 @@ class Claims:
                 return finished
         raise ClaimLost(f"{claim.token} cannot be finished: ClickHouse confirms rows that it does not keep")
 
-    def prune(self, tail: Claim, kept_days: float) -> None:
+    def prune(self, tail: Claim, kept_days: float, kept_offsets: int = 0) -> None:
         """Forget claims before `tail` that are older than `kept_days` days. The end of a chain is never touched.
 
+        Nor are claims that have any of the `kept_offsets` offsets before `tail`.
         Which rules they were counted with stays in `rules_used`.
         """
         # Minima and maxima: to sum up the same claims again, or claims that stay, changes nothing.
@@ -200,9 +214,10 @@ class Claims:
         )
         self._client.command(
             "DELETE FROM claims WHERE topic = {topic:String} AND incarnation = {incarnation:UInt32}"
-            " AND partition = {partition:UInt32} AND next <= {first:UInt64}"
+            " AND partition = {partition:UInt32} AND next + {kept:UInt64} <= {first:UInt64}"
             " AND claimed_at < now64(3) - toIntervalSecond({kept_s:UInt64})",
-            parameters=_where(tail.log) | {"first": tail.first, "kept_s": round(kept_days * 86400)},
+            parameters=_where(tail.log)
+            | {"first": tail.first, "kept": kept_offsets, "kept_s": round(kept_days * 86400)},
         )
 
     def _at(self, log: Log, first: int, done: bool = False) -> Claim | None:

@@ -88,9 +88,13 @@ class Writer:
         """The text of a rules version, None if it was never recorded."""
         return self._patiently("rules", lambda: self.claims.rules_text(version))
 
-    def prune(self, tail: Claim, kept_days: float) -> None:
-        """Forget finished claims before `tail` that are older than `kept_days`."""
-        _Attempts(0).success("pruning", lambda: self.claims.prune(tail, kept_days))
+    def done_claims(self, log: Log, first: int, next_: int) -> list[Claim]:
+        """The finished claims of `log` that have offsets in [first, next), in order."""
+        return self._patiently("claims", lambda: self.claims.done_in(log, first, next_))
+
+    def prune(self, tail: Claim, kept_days: float, kept_offsets: int = 0) -> None:
+        """Forget finished claims more than `kept_offsets` before `tail` that are older than `kept_days`."""
+        _Attempts(0).success("pruning", lambda: self.claims.prune(tail, kept_days, kept_offsets))
 
     def _patiently(self, what: str, action: Callable[[], T]) -> T:
         return _Attempts(self._settings.takeover_deadline_s).success(what, action)
@@ -263,7 +267,8 @@ class Writer:
                 "next": claim.next,
             },
         ).result_rows
-        return int(found[0][0]) == len(rows.rejects)
+        # More than ours: a former owner found duplicates of records that the log has lost since.
+        return int(found[0][0]) >= len(rows.rejects)
 
     def _months_within_ttl(self, table: str, months: Sequence[int]) -> list[int]:
         days = {"engagement_minute": self._settings.minute_days, "engagement_hour": self._settings.hour_days}.get(table)

@@ -90,6 +90,7 @@ class _Run:
         # Coarse windows need their old minutes too, so the TTL of minutes does not cut the recount.
         self._span = Span(scope.since or 0, END_OF_TIME if scope.until is None else scope.until)
         self._state = _State()
+        self._known: Mapping[Log, Chain] = {}
         self._report = TopicReport(topic.name, topic.event_type.value, asked_part=scope.is_part)
 
     async def report(self) -> TopicReport:
@@ -125,11 +126,12 @@ class _Run:
         every = await asyncio.to_thread(self._tables.chains, self._topic.name)
         older = [c for log, chain in every.items() if log.incarnation != self._incarnation for c in chain.done]
         self._report.older_lives = sum(claim.records for claim in older)
-        return {
+        self._known = {
             log: chain
             for log, chain in every.items()
             if log.incarnation == self._incarnation and self._scope.partition in (None, log.partition)
         }
+        return self._known
 
     def _whole(self, chains: Mapping[Log, Chain]) -> frozenset[Log]:
         """Logs that were recounted from their root."""
@@ -186,7 +188,7 @@ class _Run:
         self._meter.expect(sum(claim.records for claim in claims))
         # Asked for after the claims: a log never ends before what was claimed, unless it is another log.
         bounds = await self._reader.bounds(self._topic.name, sorted({claim.log.partition for claim in claims}))
-        scanner = Scanner(self._reader, self._topic, bounds, self._tables.rules, self._meter.did)
+        scanner = Scanner(self._reader, self._topic, bounds, self._tables.rules, self._meter.did, self._known)
         async for outcome in scanner.recounts(claims):
             yield outcome
 

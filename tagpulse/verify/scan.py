@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from schemas.topics import Topic
 from sinks.claims import Claim, Log
@@ -11,6 +12,7 @@ from streams.rules import Rules
 from tagpulse.verify.chain import Chain
 from tagpulse.verify.log import LogReader
 from tagpulse.verify.recount import Recount
+from tagpulse.verify.sightings import History, Sightings
 
 _STEP = 1_000
 
@@ -26,7 +28,10 @@ class Skipped:
 
 
 class Scanner:
-    """Recounts claims of one topic. `bounds`: partition -> first and next offset that Kafka has."""
+    """Recounts claims of one topic. `bounds`: partition -> first and next offset that Kafka has.
+
+    `chains`: all that is known of the logs of these claims; without, their duplicates are looked for among themselves.
+    """
 
     def __init__(
         self,
@@ -35,8 +40,12 @@ class Scanner:
         bounds: Mapping[int, tuple[int, int]],
         rules: Callable[[Claim], Rules | None],
         did: Callable[[int], None] = lambda _: None,
+        chains: Mapping[Log, Chain] = MappingProxyType({}),
     ) -> None:
         self._reader, self._topic, self._bounds, self._rules, self._did = reader, topic, bounds, rules, did
+        self._histories = {
+            log: History(chain.done, chain.root is not None, topic.event_type, rules) for log, chain in chains.items()
+        }
 
     async def recounts(self, claims: Iterable[Claim]) -> AsyncIterator[Recount | Skipped]:
         """What becomes of each of `claims`, in order; those of a log must be in its order.
@@ -45,7 +54,8 @@ class Scanner:
         """
         run: list[Recount] = []
         for claim in claims:
-            hindrance, rules = self._hindrance(claim), self._rules(claim)
+            rules = self._rules(claim)
+            hindrance = self._hindrance(claim, rules)
             if run and (
                 hindrance or rules is None or run[-1].claim.log != claim.log or run[-1].claim.next < claim.first
             ):
@@ -61,11 +71,14 @@ class Scanner:
         async for outcome in self._read(run):
             yield outcome
 
-    def _hindrance(self, claim: Claim) -> str:
+    def _hindrance(self, claim: Claim, rules: Rules | None) -> str:
         begin, end = self._bounds.get(claim.log.partition, (0, 0))
         if claim.first < begin and claim.records:
             return f"the log begins at {begin}: its retention removed older records"
-        return f"the log ends at {end}: it is not the log that was claimed" if claim.next > end else ""
+        if claim.next > end:
+            return f"the log ends at {end}: it is not the log that was claimed"
+        history = self._histories.get(claim.log)
+        return history.lacks(claim, rules.dedup_records, begin) if history and rules else ""
 
     async def _read(self, run: Sequence[Recount]) -> AsyncIterator[Recount | Skipped]:
         """Read the records of claims that follow each other, and hand out each recount when it is whole."""
@@ -73,9 +86,19 @@ class Scanner:
             return
         rest, unreported = list(reversed(run)), 0
         log = run[0].claim.log
+        first, history, sightings = run[0].claim.first, self._histories.get(log), None
+        if reach := max(recount.rules.dedup_records for recount in run):
+            sightings = Sightings(reach)
+            first = max(first - reach, history.begin) if history else first
+            for recount in run:
+                recount.sightings = sightings
         # Claims of gaps alone need nothing from the log, which may begin after them.
-        first = max(run[0].claim.first, self._bounds[log.partition][0])
+        first = max(first, self._bounds[log.partition][0])
         async for offset, value in self._reader.records(log.topic, log.partition, first, run[-1].claim.next):
+            if offset < run[0].claim.first:
+                if history and sightings:
+                    history.note(offset, value, sightings)
+                continue
             while offset >= rest[-1].claim.next:
                 yield _outcome(rest.pop())
             rest[-1].add(offset, value)
