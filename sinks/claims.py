@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from sinks.errors import ClaimLost
@@ -77,6 +77,15 @@ class Claim:
         return f"{self.log}/{self.first}-{self.next}"
 
 
+class Judged(NamedTuple):
+    """Offsets [first, next) that were counted under one claim: by which clock, and by which version of the rules."""
+
+    first: int
+    next: int
+    clock: float
+    rules: str
+
+
 class Claims:
     """The tables `claims`, `rules` and `incarnations`. Methods block; errors of the client pass through."""
 
@@ -120,18 +129,17 @@ class Claims:
         )
         return _claim(rows[0]) if rows else None
 
-    def done_in(self, log: Log, first: int, next_: int) -> list[Claim]:
-        """The finished claims of `log` that have offsets in [first, next), in order."""
+    def judged(self, log: Log, first: int, next_: int) -> list[Judged]:
+        """How the offsets of `log` in [first, next) that are counted were judged, in order."""
         rows = self._rows(
-            f"SELECT {_COLUMNS} FROM claims WHERE topic = {{topic:String}} AND incarnation = {{incarnation:UInt32}}"
-            " AND partition = {partition:UInt32} AND first < {end:UInt64} AND next > {begin:UInt64} AND next > first"
-            " AND done = 1 ORDER BY first, next",
+            "SELECT first, next, any(clock), any(rules) FROM claims WHERE topic = {topic:String}"
+            " AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32} AND first < {end:UInt64}"
+            " AND next > {begin:UInt64} AND next > first AND done = 1 GROUP BY first, next ORDER BY first",
             **_where(log),
             begin=max(0, first),
             end=next_,
         )
-        # A claim is marked done again where ClickHouse did not show the mark.
-        return list({(claim.first, claim.next): claim for claim in map(_claim, rows)}.values())
+        return [Judged(*row) for row in rows]
 
     def history(self, topic: str) -> list[Claim]:
         """Every row of `topic` in all its lives: claims as they were made, and again as they were done."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
-from sinks.claims import Claim, Claims, Log
+from sinks.claims import Claim, Claims, Judged, Log
 from sinks.client import first_line
 from sinks.delta import RECEIPT, Rows, month_begin, next_month, rejects_block
 from sinks.errors import ClaimLost, DeltaExpired, NotLanded
@@ -88,9 +88,9 @@ class Writer:
         """The text of a rules version, None if it was never recorded."""
         return self._patiently("rules", lambda: self.claims.rules_text(version))
 
-    def done_claims(self, log: Log, first: int, next_: int) -> list[Claim]:
-        """The finished claims of `log` that have offsets in [first, next), in order."""
-        return self._patiently("claims", lambda: self.claims.done_in(log, first, next_))
+    def judged(self, log: Log, first: int, next_: int) -> list[Judged]:
+        """How the offsets of `log` in [first, next) that are counted were judged, in order."""
+        return self._patiently("claims", lambda: self.claims.judged(log, first, next_))
 
     def prune(self, tail: Claim, kept_days: float, kept_offsets: int = 0) -> None:
         """Forget finished claims more than `kept_offsets` before `tail` that are older than `kept_days`."""

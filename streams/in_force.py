@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from schemas.topics import EventType
-from sinks.claims import Claim, Log
+from sinks.claims import Claim, Judged, Log
 from sinks.errors import QueryError, SinkError
 from sinks.writer import Writer
 from streams.counters import Kernel, TopicCounter, counters
@@ -126,12 +126,14 @@ class RulesInForce:
 
         Raises SinkError.
         """
-        claims: list[Claim] = await blocking(self._writer.done_claims, log_, first, next_)
+        judged: list[Judged] = await blocking(self._writer.judged, log_, first, next_)
         verdicts: dict[str, Verdicts | None] = {}
-        for version in {claim.rules for claim in claims}:
+        for version in {one.rules for one in judged}:
             rules = self._repeatable(await blocking(self._writer.rules_text, version))
             verdicts[version] = None if rules is None else Verdicts(self._event_types[log_.topic], rules)
-        return [Past(c.first, c.next, c.clock, known) for c in claims if (known := verdicts[c.rules]) is not None]
+        return [
+            Past(one.first, one.next, one.clock, known) for one in judged if (known := verdicts[one.rules]) is not None
+        ]
 
     def _repeatable(self, text: str | None) -> Rules | None:
         try:

@@ -169,6 +169,8 @@ class Partition:
         self.tail = replace(tail, next=tail.first) if open_claim else tail
         self.open_claim = open_claim
         self.position = open_claim.first if open_claim else tail.next
+        self.reading = self.position
+        """Offset at which the next batch must begin: before `position` lies what is only looked at."""
         self.delta: Delta | None = None
         self.writing: asyncio.Task[None] | None = None
         self.moved_at = time.monotonic()
@@ -205,13 +207,17 @@ class Partition:
             start = self.tail.last_offset
         if self.duplicates is not None:
             start = min(start, max(self.position - self.duplicates.reach, self.duplicates.begin, begin))
+        self.reading = start
         return start
 
     def fresh_part(self, batch: RecordBatch) -> RecordBatch | None:
         """The part of `batch` that was not counted yet, None where there is none.
 
-        Raises LogMismatchError where the last claimed record is another than it was.
+        Raises LogMismatchError where the last claimed record is another than it was, or where a batch was left out.
         """
+        if batch.first > self.reading:
+            raise LogMismatchError(f"{self.log}: a batch begins at {batch.first}, expected {self.reading}")
+        self.reading = max(self.reading, batch.next_offset)
         if self.verify is not None and batch.next_offset > self.verify.last_offset:
             claim, self.verify = self.verify, None
             at = bisect_left(batch.offsets, claim.last_offset)
@@ -222,8 +228,6 @@ class Partition:
                     f"the record at offset {claim.last_offset} of {self.log} is not the one that was counted: "
                     f"the topic was made again. {reset_hint(self.log.topic)}"
                 )
-        if batch.first > self.position:
-            raise LogMismatchError(f"{self.log}: a batch begins at {batch.first}, expected {self.position}")
         if self.duplicates is not None and batch.first < self.position:
             self.duplicates.prime(batch.split(min(self.position, batch.next_offset))[0])
         if batch.next_offset <= self.position:

@@ -136,7 +136,7 @@ class _FromCommitted(Checkpoints):
         committed = worker.kafka.committed.get(partition.log.partition, 0)
         if partition.open_claim is None and committed != partition.position:
             partition.verify, partition.position = None, committed
-            partition.tail = replace(partition.tail, next=committed)
+            partition.reading, partition.tail = committed, replace(partition.tail, next=committed)
             return partition, committed
         return partition, start
 

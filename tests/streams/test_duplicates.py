@@ -144,6 +144,18 @@ def test_a_duplicate_is_rejected_with_its_bytes(packed: bool) -> None:
     assert delta.counts.rejects[0].reason is RejectReason.DUPLICATE
 
 
+def test_a_batch_left_out_of_what_is_only_looked_at_stops_the_worker() -> None:
+    """Otherwise its event ids would be missing, and nobody would know."""
+    records = {offset: Made('"a"', "good") for offset in range(9)}
+    claims = [claim_of(first, first + 3, LATE, "5", records) for first in (0, 3, 6)]
+    worker = OneWorker(Case(records, 9, claims, {"5": Rules(dedup_records=5)}, 5), 2, is_open=False)
+    assert worker.partition.start_offset(0, 9) == 1
+    first, _, third = worker.case.batches(1, 7)[:2] + worker.case.batches(5, 7)
+    assert worker.partition.fresh_part(first) is None
+    with pytest.raises(LogMismatchError, match="a batch begins at 5, expected 4"):
+        worker.partition.fresh_part(third)
+
+
 def test_a_recount_whose_log_was_cut_may_find_fewer_duplicates() -> None:
     """Retention removed offset 0, of which offset 2 was a duplicate when its claim was made."""
     made = {0: Made('"a"', "good"), 2: Made('"a"', "good"), 3: Made('"b"', "good"), 4: Made('"b"', "good")}

@@ -83,7 +83,7 @@ async def until(condition: Callable[[], object], what: str) -> None:
 
 
 def done_up_to(client: Client) -> int:
-    claims = Claims(client).done_in(LOG, 0, ALL)
+    claims = Claims(client).judged(LOG, 0, ALL)
     return claims[-1].next if claims else 0
 
 
