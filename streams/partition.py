@@ -183,7 +183,7 @@ class Partition:
         self.duplicates: Duplicates | None = None
         """What is remembered to find duplicates; None: they are not asked for."""
         self.cut = False
-        """Whether the log has lost records among which the duplicates of the open claim were found."""
+        """Whether the log may have lost records among which the duplicates of the open claim were found."""
 
     def start_offset(self, begin: int, end: int) -> int:
         """Where to start reading, given the first and the next offset of the log.
@@ -229,7 +229,10 @@ class Partition:
                     f"the topic was made again. {reset_hint(self.log.topic)}"
                 )
         if self.duplicates is not None and batch.first < self.position:
-            self.duplicates.prime(batch.split(min(self.position, batch.next_offset))[0])
+            before = batch.split(min(self.position, batch.next_offset))[0]
+            # Transaction markers have no records either: then the check of a recount is looser than it need be.
+            self.cut |= len(before) < before.next_offset - before.first
+            self.duplicates.prime(before)
         if batch.next_offset <= self.position:
             return None
         return batch.split(self.position)[1] if batch.first < self.position else batch

@@ -89,18 +89,19 @@ class Scanner:
         first, history, sightings = run[0].claim.first, self._histories.get(log), None
         if reach := max(recount.rules.dedup_records for recount in run):
             sightings = Sightings(reach)
-            first = max(first - reach, history.begin) if history else first
+            first = min(first, history.start(first - reach)) if history else first
             for recount in run:
                 recount.sightings = sightings
         # Claims of gaps alone need nothing from the log, which may begin after them.
         first = max(first, self._bounds[log.partition][0])
+        losses = _Losses(lambda: history.lost_up_to(first, run[0].claim.first) if history and sightings else -1)
         async for offset, value in self._reader.records(log.topic, log.partition, first, run[-1].claim.next):
             if offset < run[0].claim.first:
                 if history and sightings:
                     history.note(offset, value, sightings)
                 continue
             while offset >= rest[-1].claim.next:
-                yield _outcome(rest.pop())
+                yield losses.outcome(rest.pop())
             rest[-1].add(offset, value)
             unreported += 1
             if unreported == _STEP:
@@ -108,7 +109,7 @@ class Scanner:
                 unreported = 0
         self._did(unreported)
         while rest:
-            yield _outcome(rest.pop())
+            yield losses.outcome(rest.pop())
 
 
 def forgotten(chain: Chain) -> Skipped | None:
@@ -119,7 +120,20 @@ def forgotten(chain: Chain) -> Skipped | None:
     return Skipped(chain.log, 0, first, "claims were forgotten (claims_kept_days), with their clock and rules")
 
 
-def _outcome(recount: Recount) -> Recount | Skipped:
-    claim = recount.claim
-    why = recount.other_log()
-    return Skipped(claim.log, claim.first, claim.next, why) if why else recount
+class _Losses:
+    """Claims that follow each other, of which the log may have lost records; `before` tells up to where before them."""
+
+    def __init__(self, before: Callable[[], int]) -> None:
+        self._before = before
+        self._up_to: int | None = None
+
+    def outcome(self, recount: Recount) -> Recount | Skipped:
+        """What becomes of the next claim, whose records have been read."""
+        if self._up_to is None:
+            self._up_to = self._before()
+        claim, reach, why = recount.claim, recount.rules.dedup_records, recount.other_log()
+        if why:
+            self._up_to = claim.next
+        elif reach and claim.records and self._up_to > max(0, claim.first - reach):
+            why = f"of the {reach} offsets before it (dedup_records) the log has lost some records"
+        return Skipped(claim.log, claim.first, claim.next, why) if why else recount

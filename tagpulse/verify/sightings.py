@@ -5,7 +5,8 @@ Nothing of the worker's way to find them is used here, so a fault there cannot h
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from schemas.topics import EventType
@@ -57,6 +58,7 @@ class History:
         self._claims, self._whole = claims, whole
         self._event_type, self._rules = event_type, rules
         self._firsts = [claim.first for claim in claims]
+        self._noted: Counter[int] = Counter()
         self.begin = self._firsts[0] if claims else _MAX_OFFSET
         """The first offset that is told about."""
 
@@ -70,11 +72,23 @@ class History:
             return f"the log begins at {begin}: of the {reach} offsets before it (dedup_records) some are gone"
         return f"claims of the {reach} offsets before it (dedup_records) were forgotten" if known > needed else ""
 
+    def start(self, offset: int) -> int:
+        """Where to begin to read, so that every claim with an offset from `offset` on is read whole."""
+        at = max(0, bisect_right(self._firsts, offset) - 1)
+        self._noted.clear()
+        return self._firsts[at] if self._firsts else _MAX_OFFSET
+
+    def lost_up_to(self, first: int, next_: int) -> int:
+        """Where the last claim within [first, next) ends that has more records than were noted; -1: none has."""
+        claims = self._claims[bisect_left(self._firsts, first) : bisect_left(self._firsts, next_)]
+        return max((c.next for c in claims if c.next <= next_ and self._noted[c.first] < c.records), default=-1)
+
     def note(self, offset: int, value: bytes | None, sightings: Sightings) -> None:
         """Note the event id of the record at `offset`, if it could be counted by itself."""
         at = bisect_right(self._firsts, offset) - 1
         if at < 0 or offset >= self._claims[at].next:
             return
+        self._noted[self._claims[at].first] += 1
         rules = self._rules(self._claims[at])
         if rules is not None and not isinstance(judge(self._event_type, rules, value, self._claims[at].clock), Fault):
             sightings.again(event_id_of(value), offset, 0)

@@ -157,20 +157,25 @@ def test_a_batch_left_out_of_what_is_only_looked_at_stops_the_worker() -> None:
 
 
 def test_a_recount_whose_log_was_cut_may_find_fewer_duplicates() -> None:
-    """Retention removed offset 0, of which offset 2 was a duplicate when its claim was made."""
+    """Retention or compaction removed offset 0, of which offset 2 was a duplicate when its claim was made."""
     made = {0: Made('"a"', "good"), 2: Made('"a"', "good"), 3: Made('"b"', "good"), 4: Made('"b"', "good")}
     case = Case(made, 5, [], {"5": Rules(dedup_records=5)}, 5, sizes=[5])
     log = replace(case, claims=[claim_of(first, next_, LATE, "5", made) for first, next_ in ((0, 2), (2, 5))])
     log = marked(log)
     assert log.claims[1].rejects == 2
-    whole, cut = OneWorker(log, 1, is_open=True), OneWorker(replace(log, begin=1), 1, is_open=True)
+    whole = OneWorker(replace(log, records=log.records | {1: Made(None, "good")}), 1, is_open=True)
     (delta,) = whole.count(1)
-    delta.check_recount(log.claims[1])
-    (delta,) = cut.count(1)
-    assert found([delta]) == {4: "duplicate"}
-    with pytest.raises(LogMismatchError, match="the log changed"):
-        delta.check_recount(log.claims[1])
-    delta.check_recount(log.claims[1], cut=True)
+    delta.check_recount(log.claims[1], whole.partition.cut)
+    assert not whole.partition.cut
+    compacted = replace(log, records={offset: record for offset, record in made.items() if offset})
+    for lost in (replace(log, begin=1), compacted):
+        worker = OneWorker(lost, 1, is_open=True)
+        (delta,) = worker.count(1)
+        assert found([delta]) == {4: "duplicate"}
+        with pytest.raises(LogMismatchError, match="the log changed"):
+            delta.check_recount(log.claims[1])
+        delta.check_recount(log.claims[1], cut=True)
+    assert worker.partition.cut, "it has seen the hole"
 
 
 @pytest.mark.parametrize("reach", range(1, 14))

@@ -77,6 +77,18 @@ REPEATED = {offset: Made(f'"{"abcabcd"[offset]}"', "good") for offset in range(7
 EDGES = ((0, 3), (3, 5), (5, 7))
 
 
+@pytest.mark.parametrize("first", [0, 2])
+@pytest.mark.parametrize(("reach", "last"), [(3, Skipped), (2, Recount)])
+def test_what_compaction_took_makes_nobody_wrong(first: int, reach: int, last: type) -> None:
+    """It took offset 1, which offset 4 repeats. Claims that look back to its claim are left out, others are not."""
+    claims = [claim_of(begin, end, LATE, "r", REPEATED) for begin, end in EDGES]
+    left = {offset: record for offset, record in REPEATED.items() if offset != 1}
+    case = Case(left, 7, claims, {"r": Rules(dedup_records=reach)}, reach)
+    *earlier, found = recounted(case, claims[first:])
+    assert all(isinstance(one, Skipped) for one in earlier)
+    assert isinstance(found, last)
+
+
 @pytest.mark.parametrize(
     ("begin", "forgotten", "outcomes"),
     [
