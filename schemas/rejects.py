@@ -39,6 +39,8 @@ class RejectReason(StrEnum):
     """`ts` lies before `min_event_time` (feeds write 1970 for "missing")."""
     IN_FUTURE = "in_future"
     """`ts` lies more than `max_future_s` ahead of the clock."""
+    DUPLICATE = "duplicate"
+    """Another record with this `event_id` lies among the `dedup_records` offsets before, and could be counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from sinks.errors import ClaimLost
@@ -77,6 +77,15 @@ class Claim:
         return f"{self.log}/{self.first}-{self.next}"
 
 
+class Judged(NamedTuple):
+    """Offsets [first, next) that were counted under one claim: by which clock, and by which version of the rules."""
+
+    first: int
+    next: int
+    clock: float
+    rules: str
+
+
 class Claims:
     """The tables `claims`, `rules` and `incarnations`. Methods block; errors of the client pass through."""
 
@@ -123,6 +132,18 @@ class Claims:
             **_where(log),
         )
         return _claim(rows[0]) if rows else None
+
+    def judged(self, log: Log, first: int, next_: int) -> list[Judged]:
+        """How the offsets of `log` in [first, next) that are counted were judged, in order."""
+        rows = self._rows(
+            "SELECT first, next, any(clock), any(rules) FROM claims WHERE topic = {topic:String}"
+            " AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32} AND first < {end:UInt64}"
+            " AND next > {begin:UInt64} AND next > first AND done = 1 GROUP BY first, next ORDER BY first",
+            **_where(log),
+            begin=max(0, first),
+            end=next_,
+        )
+        return [Judged(*row) for row in rows]
 
     def history(self, topic: str) -> list[Claim]:
         """Every row of `topic` in all its lives: claims as they were made, and again as they were done."""
@@ -202,17 +223,23 @@ class Claims:
                 return finished
         raise ClaimLost(f"{claim.token} cannot be finished: ClickHouse confirms rows that it does not keep")
 
-    def prune(self, tail: Claim, kept_days: float) -> None:
+    def prune(self, tail: Claim, kept_days: float, kept_offsets: int = 0) -> None:
         """Forget claims before `tail` that are older than `kept_days` days. The end of a chain is never touched.
 
+        Nor are claims that have any of the `kept_offsets` offsets before `tail`.
         Which rules they were counted with stays in `rules_used`.
         """
         # One moment for both statements: just what is deleted is summed up, whatever becomes of the claims that stay.
         before = self.server_time() - timedelta(days=kept_days)
-        old = _where(tail.log) | {"first": tail.first, "before": round(before.timestamp() * 1000)}
+        old = _where(tail.log) | {
+            "first": tail.first,
+            "kept": kept_offsets,
+            "before": round(before.timestamp() * 1000),
+        }
         condition = (
             "WHERE topic = {topic:String} AND incarnation = {incarnation:UInt32} AND partition = {partition:UInt32}"
-            " AND next <= {first:UInt64} AND claimed_at < fromUnixTimestamp64Milli({before:Int64}, 'UTC')"
+            " AND next + {kept:UInt64} <= {first:UInt64}"
+            " AND claimed_at < fromUnixTimestamp64Milli({before:Int64}, 'UTC')"
         )
         # Minima and maxima: to sum up the same claims again changes nothing.
         self._client.command(

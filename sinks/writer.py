@@ -13,7 +13,7 @@ from uuid import UUID
 
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
-from sinks.claims import Claim, Claims, Log
+from sinks.claims import Claim, Claims, Judged, Log
 from sinks.client import first_line
 from sinks.delta import RECEIPT, Rows, month_begin, next_month, rejects_block
 from sinks.errors import ClaimLost, DeltaExpired, NotLanded
@@ -94,9 +94,13 @@ class Writer:
         """The text of a rules version, None if it was never recorded."""
         return self._patiently("rules", lambda: self.claims.rules_text(version))
 
-    def prune(self, tail: Claim, kept_days: float) -> None:
-        """Forget finished claims before `tail` that are older than `kept_days`."""
-        _Attempts(0).success("pruning", lambda: self.claims.prune(tail, kept_days))
+    def judged(self, log: Log, first: int, next_: int) -> list[Judged]:
+        """How the offsets of `log` in [first, next) that are counted were judged, in order."""
+        return self._patiently("claims", lambda: self.claims.judged(log, first, next_))
+
+    def prune(self, tail: Claim, kept_days: float, kept_offsets: int = 0) -> None:
+        """Forget finished claims more than `kept_offsets` before `tail` that are older than `kept_days`."""
+        _Attempts(0).success("pruning", lambda: self.claims.prune(tail, kept_days, kept_offsets))
 
     def _patiently(self, what: str, action: Callable[[], T]) -> T:
         return _Attempts(self._settings.takeover_deadline_s).success(what, action)
@@ -269,7 +273,8 @@ class Writer:
                 "next": claim.next,
             },
         ).result_rows
-        return int(found[0][0]) == len(rows.rejects)
+        # More than ours: a former owner found duplicates of records that the log has lost since.
+        return int(found[0][0]) >= len(rows.rejects)
 
     def _months_within_ttl(self, table: str, months: Sequence[int]) -> list[int]:
         days = {"engagement_minute": self._settings.minute_days, "engagement_hour": self._settings.hour_days}.get(table)

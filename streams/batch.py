@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streams.records import Records
 
@@ -36,6 +36,15 @@ class RecordBatch:
         """Bytes of all values."""
         values = self.values
         return values.value_bytes if isinstance(values, Records) else sum(map(len, filter(None, values)))
+
+    def without(self, numbers: Sequence[int]) -> RecordBatch:
+        """The same stretch of the log but for the records at these places in the batch (ascending, from 0)."""
+        values, left_out = self.values, set(numbers)
+        if isinstance(values, Records):
+            fewer = values.without(numbers)
+            return replace(self, offsets=fewer.offsets, values=fewer)  # type: ignore[arg-type]
+        kept = [number for number in range(len(self)) if number not in left_out]
+        return replace(self, offsets=[self.offsets[k] for k in kept], values=[values[k] for k in kept])
 
     def split(self, offset: int) -> tuple[RecordBatch, RecordBatch]:
         """Cut at `offset`: the first part covers [first, offset), the second [offset, next_offset).

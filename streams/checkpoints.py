@@ -21,6 +21,7 @@ from sinks.names import Names
 from sinks.writer import Writer
 from streams.batch import RecordBatch
 from streams.counters import TopicCounter
+from streams.duplicates import Duplicates
 from streams.errors import StreamError, SupersededError
 from streams.in_force import RulesInForce
 from streams.metrics import Metrics
@@ -116,14 +117,18 @@ class Checkpoints:
         last = await self._blocking(self._writer.chain_end, name, begin, self._settings.worker_name, uuid4())
         open_claim = None if last.done else last
         partition = Partition(name, epoch, last, open_claim)
+        counter = await self._counter_of(open_claim) if open_claim is not None else None
+        reach = counter.verdicts.rules.dedup_records if counter is not None else 0
+        if farthest := max(reach, self._settings.dedup_records):
+            position = partition.position
+            past = await self._rules.past(name, position - farthest, position, self._blocking)
+            partition.duplicates = Duplicates(farthest, past)
+            partition.cut = begin > max(position - reach, partition.duplicates.begin)
         start = partition.start_offset(begin, end)
-        if open_claim is not None:
+        if open_claim is not None and counter is not None:
             log.info("%s was left open by %s: counting it again", open_claim.token, open_claim.worker)
             partition.delta = Delta(
-                open_claim.first,
-                open_claim.clock,
-                await self._counter_of(open_claim),
-                open_claim,
+                open_claim.first, open_claim.clock, counter, open_claim, duplicates=partition.duplicates
             )
         return partition, start
 
@@ -148,7 +153,9 @@ class Checkpoints:
     async def _add(self, partition: Partition, batch: RecordBatch) -> RecordBatch | None:
         if partition.delta is None:
             rules, counter = self._rules.of(batch.topic)
-            partition.delta = Delta(batch.first, self._clock(), counter, rules=rules)
+            if not self._settings.dedup_records:
+                partition.duplicates = None  # only the claim that was recounted asked for them
+            partition.delta = Delta(batch.first, self._clock(), counter, rules=rules, duplicates=partition.duplicates)
         delta, rest = partition.delta, None
         if delta.ends_at is not None and batch.next_offset > delta.ends_at:
             batch, rest = batch.split(delta.ends_at)
@@ -193,7 +200,7 @@ class Checkpoints:
     def _write_blocking(self, partition: Partition, delta: Delta) -> Claim:
         rows = delta.counts.rows()
         if delta.recounts is not None:
-            delta.check_recount(delta.recounts)
+            delta.check_recount(delta.recounts, partition.cut)
             return self._writer.recover(delta.recounts, rows, lambda: partition.held)
         claim = delta.claim(partition.log, self._settings.worker_name, delta.rules, rows.months())
         return self._writer.write(claim, partition.tail, rows, lambda: partition.held)
@@ -328,7 +335,7 @@ class Checkpoints:
     def _prune(self) -> None:
         for partition in list(self._partitions.values()):
             try:
-                self._writer.prune(partition.tail, self._settings.claims_kept_days)
+                self._writer.prune(partition.tail, self._settings.claims_kept_days, self._settings.dedup_records)
             except SinkError as error:
                 log.warning("old claims of %s stay for now: %s", partition.log, error)
 

@@ -10,8 +10,9 @@ from schemas.rejects import Reject
 from schemas.topics import EventType
 from sinks.delta import Rows
 from streams.batch import RecordBatch
-from streams.counting import Outcome, counts_for
+from streams.counting import Outcome, counts_for, insert_rejects
 from streams.decoding import Decoder, Forms
+from streams.duplicates import Verdicts
 from streams.kernel import KernelCounter, KernelUnavailable, Vocabulary, unsupported
 from streams.rules import Rules
 
@@ -42,12 +43,19 @@ class DeltaCounts(Protocol):
     def count(self, batch: RecordBatch, clock_s: float) -> Outcome:
         """Count a batch when the delta's clock stands at `clock_s`. Raises nothing, whatever its values hold."""
 
+    def refuse(self, rejects: list[Reject]) -> None:
+        """Add records of the last batch that were not given to `count`, in the order of their offsets."""
+
     def rows(self) -> Rows:
         """The counts as rows for the writer. May be called in another thread once nothing is counted any more."""
 
 
 class TopicCounter(Protocol):
     """Makes counts for the deltas of one topic, by one set of rules."""
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """Which records can be counted by its rules."""
 
     def begin(self) -> DeltaCounts:
         """Empty counts for a new delta."""
@@ -57,6 +65,7 @@ class PythonCounter:
     """The reference: decode, then fold into dicts. Counters of one thread and the same rules may share `forms`."""
 
     def __init__(self, event_type: EventType, rules: Rules, forms: Forms | None = None) -> None:
+        self.verdicts = Verdicts(event_type, rules)
         self._event_type = event_type
         self._decoder = Decoder(event_type, rules, forms)
 
@@ -85,7 +94,11 @@ class _PythonCounts:
     def count(self, batch: RecordBatch, clock_s: float) -> Outcome:
         decoded = self._decoder.decode(batch, clock_s)
         self._counts.add(decoded)
-        return Outcome(len(batch), 0, decoded.rejects, decoded.dropped_tags, decoded.display_forms)
+        return Outcome(len(batch), 0, 0, decoded.rejects, decoded.dropped_tags, decoded.display_forms)
+
+    def refuse(self, rejects: list[Reject]) -> None:
+        self._counts.records += len(rejects)
+        insert_rejects(self.rejects, rejects)
 
     def rows(self) -> Rows:
         return self._counts.rows()

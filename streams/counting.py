@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
@@ -24,9 +25,22 @@ class Outcome:
     records: int
     slow: int = 0
     """Records that took the slow way of a compiled kernel, rejects included."""
+    duplicates: int = 0
+    """Records that were not counted because their event was: they are not among `rejects`."""
     rejects: list[Reject] = field(default_factory=list)
     dropped_tags: Counter[str] = field(default_factory=Counter)
     display_forms: dict[str, str] = field(default_factory=dict)
+
+
+def insert_rejects(rejects: list[Reject], more: list[Reject]) -> None:
+    """Put `more` among `rejects`; both are in the order of their offsets, and stay so. For rejects near the end."""
+    if more:
+        at = bisect_left(rejects, more[0].offset, key=_offset)
+        rejects[at:] = sorted(rejects[at:] + more, key=_offset)
+
+
+def _offset(reject: Reject) -> int:
+    return reject.offset
 
 
 def counts_for(event_type: EventType) -> Counts:

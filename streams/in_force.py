@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import msgspec
 
 from schemas.topics import EventType
-from sinks.claims import Claim
+from sinks.claims import Claim, Judged, Log
 from sinks.errors import QueryError, SinkError
 from sinks.writer import Writer
 from streams.counters import Kernel, TopicCounter, counters
+from streams.duplicates import Past, Verdicts
 from streams.errors import UnknownRulesError
 from streams.rules import MAX_GROUPS, Rules
 from streams.settings import Settings
@@ -110,11 +111,8 @@ class RulesInForce:
         if claim.rules == self._rules.version:
             return self._counters[topic]
         text = await blocking(self._writer.rules_text, claim.rules)
-        try:
-            rules = Rules.parse(text or "")
-        except msgspec.DecodeError:
-            rules = None
-        if rules is None or (rules.decoding, rules.unicode) != (self._own.decoding, self._own.unicode):
+        rules = self._repeatable(text)
+        if rules is None:
             raise UnknownRulesError(
                 f"{claim.token} was claimed by {claim.worker} under rules {claim.rules}, which this build cannot "
                 f"repeat ({text or 'their text is not in ClickHouse'}): let a worker of the former version finish it"
@@ -122,3 +120,24 @@ class RulesInForce:
         # Loading is quick here: where it is compiled code, that has been loaded for the rules of today.
         kernel: Kernel = "python" if self._settings.kernel == "python" else "auto"
         return counters({topic: self._event_types[topic]}, rules, kernel)[topic]
+
+    async def past(self, log_: Log, first: int, next_: int, blocking: Blocking) -> list[Past]:
+        """How the offsets of a log in [first, next) that were counted were judged, as far as this build can repeat it.
+
+        Raises SinkError.
+        """
+        judged: list[Judged] = await blocking(self._writer.judged, log_, first, next_)
+        verdicts: dict[str, Verdicts | None] = {}
+        for version in {one.rules for one in judged}:
+            rules = self._repeatable(await blocking(self._writer.rules_text, version))
+            verdicts[version] = None if rules is None else Verdicts(self._event_types[log_.topic], rules)
+        return [
+            Past(one.first, one.next, one.clock, known) for one in judged if (known := verdicts[one.rules]) is not None
+        ]
+
+    def _repeatable(self, text: str | None) -> Rules | None:
+        try:
+            rules = Rules.parse(text or "")
+        except msgspec.DecodeError:
+            return None
+        return rules if (rules.decoding, rules.unicode) == (self._own.decoding, self._own.unicode) else None

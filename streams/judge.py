@@ -66,6 +66,15 @@ def judge(event_type: EventType, rules: Rules, value: bytes | None, clock_s: flo
         return error.fault
 
 
+def event_id_of(value: bytes | None) -> str:
+    """The `event_id` of a record that `judge` can read; "" where it has none: absent, empty, or no string."""
+    try:
+        event_id = _parse(value, len(value or b"")).get("event_id")
+    except _FaultError:
+        return ""
+    return event_id if isinstance(event_id, str) else ""
+
+
 class _FaultError(Exception):
     def __init__(self, reason: RejectReason, field: str = "") -> None:
         self.fault = Fault(reason, field)

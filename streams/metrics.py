@@ -21,6 +21,9 @@ class Metrics:
             "tagpulse_missing_offsets", "Offsets that the log went past without a record", ["topic"], registry=registry
         )
         self._rejects = Counter("tagpulse_rejects", "Records not counted", ["topic", "reason"], registry=registry)
+        self._duplicates = Counter(
+            "tagpulse_duplicates", "Records not counted because their event was", ["topic"], registry=registry
+        )
         self._dropped = Counter("tagpulse_dropped_tags", "Hashtags dropped", ["topic", "reason"], registry=registry)
         self._deltas = Counter("tagpulse_deltas", "Deltas landed in ClickHouse", registry=registry)
         self._rows = Counter("tagpulse_rows", "Rows landed in ClickHouse", registry=registry)
@@ -34,6 +37,7 @@ class Metrics:
         """A batch was counted."""
         self._records.labels(topic).inc(outcome.records)
         self._slow.labels(topic).inc(outcome.slow)
+        self._duplicates.labels(topic).inc(outcome.duplicates)
         for reject in outcome.rejects:
             self._rejects.labels(topic, reject.reason.value).inc()
         for reason, number in outcome.dropped_tags.items():

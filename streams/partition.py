@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import zlib
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
+from schemas.rejects import Reject, RejectReason
 from sinks.claims import Claim, Log
 from streams.batch import RecordBatch
 from streams.counters import TopicCounter
 from streams.counting import Outcome
+from streams.duplicates import Duplicates, event_ids
 from streams.errors import LogMismatchError
 from streams.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,18 @@ class Limits:
 class Delta:
     """Everything counted since the last claim: offsets [first, next), one clock, one set of rules.
 
-    `ends_at` is set for a recount: it covers exactly the offsets of the open claim it stands for.
+    `ends_at` is set for a recount: it covers exactly the offsets of the open claim it stands for. `duplicates`
+    remembers the records before; None: none of them is asked for.
     """
 
     def __init__(
-        self, first: int, clock: float, counter: TopicCounter, recounts: Claim | None = None, rules: str = ""
+        self,
+        first: int,
+        clock: float,
+        counter: TopicCounter,
+        recounts: Claim | None = None,
+        rules: str = "",
+        duplicates: Duplicates | None = None,
     ) -> None:
         self.first = self.next = first
         self.clock = clock
@@ -53,6 +66,8 @@ class Delta:
         """Version of the rules that `counter` counts by."""
         self.recounts = recounts
         self.counts = counter.begin()
+        self._verdicts = counter.verdicts
+        self._duplicates = duplicates
         self.begun = time.monotonic()
         self.record_bytes = 0
         """Bytes of the records counted: no tag and no reject in memory is longer than the record it came in."""
@@ -71,11 +86,30 @@ class Delta:
 
     def add(self, batch: RecordBatch) -> Outcome:
         """Count a batch that begins where the delta ends."""
-        outcome = self.counts.count(batch, self.clock)
+        if self._duplicates is None:
+            outcome = self.counts.count(batch, self.clock)
+        else:
+            outcome = self._count_once(batch, self._duplicates)
         self.next = batch.next_offset
         self.record_bytes += batch.value_bytes
         if len(batch):
             self.last_offset, self.last_value = int(batch.offsets[-1]), batch.values[-1]
+        return outcome
+
+    def _count_once(self, batch: RecordBatch, duplicates: Duplicates) -> Outcome:
+        """Count a batch but for its duplicates, which are rejected."""
+        ids = event_ids(batch.values)
+        again = duplicates.find(batch, ids, self._verdicts, self.clock)
+        outcome = self.counts.count(batch.without(again) if again else batch, self.clock)
+        duplicates.note(batch, ids, {reject.offset for reject in outcome.rejects})
+        self.counts.refuse(
+            [
+                Reject.of(int(batch.offsets[number]), RejectReason.DUPLICATE, "event_id", batch.values[number])
+                for number in again
+            ]
+        )
+        outcome.records += len(again)
+        outcome.duplicates = len(again)
         return outcome
 
     def reaches(self, limits: Limits) -> bool:
@@ -104,11 +138,21 @@ class Delta:
             checksum(self.last_value),
         )
 
-    def check_recount(self, claim: Claim) -> None:
-        """Raise LogMismatchError where the records are not those that `claim` was made for."""
+    def check_recount(self, claim: Claim, cut: bool = False) -> None:
+        """Raise LogMismatchError where the records are not those that `claim` was made for.
+
+        `cut`: the log has lost records before it, so there may be fewer duplicates than were claimed.
+        """
         found = (self.counts.records, len(self.counts.rejects), self.last_offset, checksum(self.last_value))
         wanted = (claim.records, claim.rejects, claim.last_offset, claim.last_checksum)
-        if found != wanted:
+        if cut and found[1] < claim.rejects and found[0] == wanted[0] and found[2:] == wanted[2:]:
+            log.warning(
+                "%s: %d of its duplicates cannot be known again, because the log has lost the records before them: "
+                "they are counted",
+                claim.token,
+                claim.rejects - found[1],
+            )
+        elif found != wanted:
             raise LogMismatchError(
                 f"recounting {claim.token} found records, rejects, last offset, checksum {found} instead of {wanted}: "
                 f"the log changed since it was claimed. {reset_hint(claim.log.topic)}"
@@ -125,6 +169,8 @@ class Partition:
         self.tail = replace(tail, next=tail.first) if open_claim else tail
         self.open_claim = open_claim
         self.position = open_claim.first if open_claim else tail.next
+        self.reading = self.position
+        """Offset at which the next batch must begin: before `position` lies what is only looked at."""
         self.delta: Delta | None = None
         self.writing: asyncio.Task[None] | None = None
         self.moved_at = time.monotonic()
@@ -134,6 +180,10 @@ class Partition:
         """Offset last committed to Kafka, for tools that show lag."""
         self.verify: Claim | None = None
         """Claim whose last record the log must still show, before anything is counted."""
+        self.duplicates: Duplicates | None = None
+        """What is remembered to find duplicates; None: they are not asked for."""
+        self.cut = False
+        """Whether the log may have lost records among which the duplicates of the open claim were found."""
 
     def start_offset(self, begin: int, end: int) -> int:
         """Where to start reading, given the first and the next offset of the log.
@@ -151,26 +201,38 @@ class Partition:
                 f"{self.log} was claimed up to offset {needed}, but the log ends at {end}: "
                 f"the topic was made again or lost records. {reset_hint(self.log.topic)}"
             )
+        start = self.position
         if not self.open_claim and begin <= self.tail.last_offset < self.position:
             self.verify = self.tail
-            return self.tail.last_offset
-        return self.position
+            start = self.tail.last_offset
+        if self.duplicates is not None:
+            start = min(start, max(self.position - self.duplicates.reach, self.duplicates.begin, begin))
+        self.reading = start
+        return start
 
     def fresh_part(self, batch: RecordBatch) -> RecordBatch | None:
         """The part of `batch` that was not counted yet, None where there is none.
 
-        Raises LogMismatchError where the last claimed record is another than it was.
+        Raises LogMismatchError where the last claimed record is another than it was, or where a batch was left out.
         """
-        if self.verify is not None and len(batch):
+        if batch.first > self.reading:
+            raise LogMismatchError(f"{self.log}: a batch begins at {batch.first}, expected {self.reading}")
+        self.reading = max(self.reading, batch.next_offset)
+        if self.verify is not None and batch.next_offset > self.verify.last_offset:
             claim, self.verify = self.verify, None
-            # A greater offset means that compaction took the record since: nothing to compare with.
-            if batch.offsets[0] == claim.last_offset and checksum(batch.values[0]) != claim.last_checksum:
+            at = bisect_left(batch.offsets, claim.last_offset)
+            # Where there is another offset, compaction took the record since: nothing to compare with.
+            there = at < len(batch) and batch.offsets[at] == claim.last_offset
+            if there and checksum(batch.values[at]) != claim.last_checksum:
                 raise LogMismatchError(
                     f"the record at offset {claim.last_offset} of {self.log} is not the one that was counted: "
                     f"the topic was made again. {reset_hint(self.log.topic)}"
                 )
-        if batch.first > self.position:
-            raise LogMismatchError(f"{self.log}: a batch begins at {batch.first}, expected {self.position}")
+        if self.duplicates is not None and batch.first < self.position:
+            before = batch.split(min(self.position, batch.next_offset))[0]
+            # Transaction markers have no records either: then the check of a recount is looser than it need be.
+            self.cut |= len(before) < before.next_offset - before.first
+            self.duplicates.prime(before)
         if batch.next_offset <= self.position:
             return None
         return batch.split(self.position)[1] if batch.first < self.position else batch

@@ -51,6 +51,12 @@ class Records(Sequence[bytes | None]):
         start, length = int(self.starts[index]), int(self.lengths[index])
         return None if length < 0 else self.buffer[start : start + length].tobytes()
 
+    def without(self, numbers: Sequence[int]) -> Records:
+        """All but the records with these numbers, in the same buffer."""
+        kept = np.ones(len(self), np.bool_)
+        kept[numbers] = False
+        return Records(self.buffer, self.offsets[kept], self.starts[kept], self.lengths[kept])
+
     @property
     def value_bytes(self) -> int:
         """Bytes of all values."""

@@ -33,11 +33,16 @@ class Rules(msgspec.Struct, frozen=True, dict=True, kw_only=True, forbid_unknown
     max_hashtags_per_event: int = 256
     tag_groups: dict[str, tuple[str, ...]] = {}
     """Name of a group -> normal forms of its tags. An event that carries any of them adds one row `@name`."""
+    dedup_records: int = 0
+    """Offsets before a record in which its event id makes it a duplicate (see `streams.duplicates`); 0: none is."""
 
     @cached_property
     def text(self) -> str:
         """The rules as canonical JSON (sorted keys)."""
-        return msgspec.json.encode(self, order="sorted").decode()
+        fields = msgspec.to_builtins(self)
+        if not self.dedup_records:
+            del fields["dedup_records"]  # rules that do without have the versions they always had
+        return msgspec.json.encode(fields, order="sorted").decode()
 
     @cached_property
     def version(self) -> str:

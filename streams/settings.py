@@ -17,6 +17,7 @@ from sinks.client import check_identifier
 from sinks.migrations import Retention
 from sinks.writer import MAX_BLOCK_ROWS, WriterSettings
 from streams.counters import Kernel
+from streams.duplicates import MAX_REACH
 from streams.rules import Rules
 
 Positive = Annotated[float, Field(gt=0)]
@@ -73,6 +74,9 @@ class Settings(BaseSettings):
     max_hashtags_per_event: Count = Field(256, description="further tags are dropped; their event is counted")
     tag_groups: dict[str, list[str]] = Field(
         default_factory=dict, description='JSON, like {"kindness": ["love", "kindness"]}: counted as @kindness'
+    )
+    dedup_records: Annotated[int, Field(ge=0, le=MAX_REACH)] = Field(
+        0, description="an event_id seen in so many offsets before makes a record a duplicate; 0: off"
     )
 
     # Checkpoints
@@ -148,6 +152,7 @@ class Settings(BaseSettings):
             max_tag_bytes=self.max_tag_bytes,
             max_hashtags_per_event=self.max_hashtags_per_event,
             tag_groups={name: tuple(tags) for name, tags in sorted(self.tag_groups.items())},
+            dedup_records=self.dedup_records,
         )
 
     def retention(self) -> Retention:

@@ -6,6 +6,7 @@ import numpy as np
 
 from schemas.topics import EventType
 from streams.decoding import Decoder
+from streams.duplicates import Verdicts
 from streams.judge import time_bounds
 from streams.kernel import layout
 from streams.kernel.compiled import KernelUnavailable, functions, unsupported
@@ -30,6 +31,7 @@ class KernelCounter:
         self.event_type = event_type
         self.functions = functions()
         self.decoder = Decoder(event_type, rules)
+        self.verdicts = Verdicts(event_type, rules)
         self.vocabulary = vocabulary or Vocabulary(rules)
         self.words = self._words()
         self.scratch = Scratch()

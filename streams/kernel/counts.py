@@ -9,7 +9,7 @@ import numpy as np
 from schemas.rejects import Reject
 from sinks.delta import VideoIds
 from streams.batch import RecordBatch
-from streams.counting import Outcome
+from streams.counting import Outcome, insert_rejects
 from streams.decoding import Decoded
 from streams.kernel import layout
 from streams.kernel.interned import Generation, Words
@@ -123,6 +123,11 @@ class KernelCounts:
         self.records += len(decoded) + len(decoded.rejects)
         self.rejects += decoded.rejects
         self._fold(decoded)
+
+    def refuse(self, rejects: list[Reject]) -> None:
+        """Add records of the last batch that were not given to `count`, in the order of their offsets."""
+        self.records += len(rejects)
+        insert_rejects(self.rejects, rejects)
 
     def _fold(self, decoded: Decoded) -> None:
         if not len(decoded):

@@ -120,6 +120,8 @@ def _hindrance(claim: Claim, rules: Rules, group: Group, repeatable: Callable[[R
         return f"the log begins at {known.begin}: its retention removed older records"
     if claim.next > known.end:
         return f"the log ends at {known.end}: it is not the log that was claimed"
+    if rules.dedup_records:
+        return "duplicates were left out there (dedup_records), which a backfill cannot tell"
     return "" if repeatable(rules) else f"this build cannot repeat rules {claim.rules}"
 
 

@@ -16,6 +16,7 @@ import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka_errors
 
+from schemas.rejects import RejectReason
 from schemas.topics import event_type_of
 from sinks.rejected import KeptReject, Place, RejectedEvents
 from sinks.replays import Batch, Mark, Outcome, Replays
@@ -116,6 +117,8 @@ def _hindrance(
             f"only the first {len(reject.raw):,} of its {reject.length:,} bytes are kept: "
             "give the whole record with --file"
         )
+    if reject.reason == RejectReason.DUPLICATE and hashlib.sha256(value).hexdigest() == reject.sha256:
+        return "its event was counted before, and might be counted twice; another one needs another event_id (--file)"
     if not again and (taken := _taken(reject.replay)):
         return taken
     verdict = judge(event_type_of(reject.place.topic), rules, value, clock_s)

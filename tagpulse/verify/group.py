@@ -74,11 +74,11 @@ class GroupRecount(Recount):
             self._end_source()
         if not self._rest or offset < self._rest[-1][0].first:
             return
-        source, self._rules = self._rest[-1]
+        source, self.rules = self._rest[-1]
         self.records += 1
         self._of_source += 1
         self.last_offset, self.last_checksum = offset, zlib.crc32(value or b"")
-        verdict = judge(self._event_type, self._rules, value, source.clock)
+        verdict = judge(self._event_type, self.rules, value, source.clock)
         # Why a record cannot be counted, its own claim has said.
         if not isinstance(verdict, Fault):
             self._count(verdict)
@@ -90,7 +90,7 @@ class GroupRecount(Recount):
         return self._why or super().other_log()
 
     def _count(self, reading: Reading) -> None:
-        if self._tag in tags_of(reading.hashtags, self._rules):
+        if self._tag in tags_of(reading.hashtags, self.rules):
             self.count_as(self._tag, reading)
 
     def _end_source(self) -> None:

@@ -9,12 +9,14 @@ import zlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from schemas.rejects import RejectReason
 from schemas.tags import bounded_form
 from schemas.topics import EventType
 from sinks.analytics import Grain
 from sinks.claims import Claim
-from streams.judge import Fault, Reading, judge
+from streams.judge import Fault, Reading, event_id_of, judge
 from streams.rules import Rules
+from tagpulse.verify.sightings import Sightings
 from tagpulse.verify.windows import Key, Span, floor, month_of
 
 
@@ -80,15 +82,19 @@ class Recount:
         self.last_offset = -1
         self.last_checksum = 0
         self._event_type = event_type
-        self._rules = rules
+        self.rules = rules
+        self.sightings: Sightings | None = None
+        """Of the records before it in its log, where duplicates are to be found."""
 
     def add(self, offset: int, value: bytes | None) -> None:
         """Count one record."""
         self.records += 1
         self.last_offset, self.last_checksum = offset, zlib.crc32(value or b"")
-        verdict = judge(self._event_type, self._rules, value, self.claim.clock)
+        verdict = judge(self._event_type, self.rules, value, self.claim.clock)
         if isinstance(verdict, Fault):
             self.rejects[offset] = Rejected(verdict.reason.value, verdict.field)
+        elif self.sightings and self.sightings.again(event_id_of(value), offset, self.rules.dedup_records):
+            self.rejects[offset] = Rejected(RejectReason.DUPLICATE.value, "event_id")
         else:
             self._count(verdict)
 
@@ -100,7 +106,7 @@ class Recount:
             self.tally.videos[key].add(reading.video_id)
 
     def _count(self, reading: Reading) -> None:
-        for hashtag in ("", *tags_of(reading.hashtags, self._rules)):
+        for hashtag in ("", *tags_of(reading.hashtags, self.rules)):
             self.count_as(hashtag, reading)
 
     def other_log(self) -> str:

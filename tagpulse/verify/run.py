@@ -26,6 +26,7 @@ from tagpulse.verify.log import LogReader
 from tagpulse.verify.recount import Recount, Rejected, Tally
 from tagpulse.verify.report import GrainReport, RejectFault, TopicReport
 from tagpulse.verify.scan import Scanner, Skipped, forgotten, given_up
+from tagpulse.verify.sightings import History
 from tagpulse.verify.tables import Tables
 from tagpulse.verify.windows import END_OF_TIME, Key, Span, month_of, spans
 
@@ -92,6 +93,7 @@ class _Run:
         # Coarse windows need their old minutes too, so the TTL of minutes does not cut the recount.
         self._span = Span(scope.since or 0, END_OF_TIME if scope.until is None else scope.until)
         self._state = _State()
+        self._known: Mapping[Log, Chain] = {}
         self._report = TopicReport(topic.name, topic.event_type.value, asked_part=scope.is_part)
 
     async def report(self) -> TopicReport:
@@ -189,7 +191,12 @@ class _Run:
         self._meter.expect(sum(claim.records for claim in claims))
         # Asked for after the claims: a log never ends before what was claimed, unless it is another log.
         bounds = await self._reader.bounds(self._topic.name, sorted({claim.log.partition for claim in claims}))
-        scanner = Scanner(self._reader, self._topic, bounds, self._begin, self._meter.did)
+        histories = {
+            log: History(chain.done, chain.root is not None, self._topic.event_type, self._tables.rules)
+            for log, chain in self._found.items()
+            if not backfilled(log)
+        }
+        scanner = Scanner(self._reader, self._topic, bounds, self._begin, self._meter.did, histories)
         async for outcome in scanner.recounts(claims):
             yield outcome
 

@@ -33,7 +33,7 @@ _VIEWS = {
     "rejected_events": ("rejected_events",),
 }
 _COUNTS = ("window_start", "event_type", "country", "hashtag", "sticker", "events", "landed")
-_REJECTS = ("topic", "incarnation", "partition", "offset")
+_REJECTS = ("topic", "incarnation", "partition", "offset", "reason")
 _INSERT_SELECT = re.compile(r"INSERT INTO (\w+) \(([^)]*)\) (SELECT .*)", re.DOTALL)
 
 

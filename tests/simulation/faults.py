@@ -47,6 +47,8 @@ class Plan:
 
     intensity: float = 1.0
     """How often faults happen, as a multiple of the usual."""
+    dedup_records: int = 0
+    """Events repeat ids, and workers leave out the duplicates within so many offsets; strict ones within half."""
 
     @classmethod
     def of(cls, seed: int, only: frozenset[Fault] | None = None, intensity: float = 1.0) -> Plan:

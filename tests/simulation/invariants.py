@@ -51,7 +51,7 @@ def check(storage: Storage, kafka: Kafka) -> None:
 
 
 def _problems(storage: Storage, log: PartitionLog) -> list[str]:
-    return _chain(storage, log) + _records(storage, log) + _receipts(storage, log)
+    return _chain(storage, log) + _records(storage, log) + _duplicates(storage, log) + _receipts(storage, log)
 
 
 def _chain(storage: Storage, log: PartitionLog) -> list[str]:
@@ -86,6 +86,29 @@ def _records(storage: Storage, log: PartitionLog) -> list[str]:
             wrong.append(f"{_name(log)}: the record at {offset} was counted by several rules")
     if rejected - log.records.keys():
         wrong.append(f"{_name(log)}: rejects without a record: {rejected - log.records.keys()}")
+    return wrong
+
+
+def _duplicates(storage: Storage, log: PartitionLog) -> list[str]:
+    """What was left out as a duplicate, and what was not, by the rules of the claim it was counted in."""
+    if not log.repeats:
+        return []
+    reasons = dict(storage.rows(f"SELECT offset, reason FROM rejected_events WHERE {_LOG}", _where(log)))
+    reaches = {
+        version: json.loads(text).get("dedup_records", 0)
+        for version, text in storage.rows("SELECT version, text FROM rules")
+    }
+    claims = storage.rows(f"SELECT DISTINCT first, next, rules FROM claims WHERE {_LOG} AND next > first", _where(log))
+    reach_at = {offset: reaches[rules] for first, next_, rules in claims for offset in range(first, next_)}
+    # What could be counted by itself.
+    seen = [offset for offset in sorted(log.records) if reasons.get(offset, "duplicate") == "duplicate"]
+    ids = {offset: json.loads(log.records[offset]).get("event_id") for offset in seen}
+    wrong = []
+    for offset in seen:
+        before = range(offset - reach_at[offset], offset)
+        again = ids[offset] is not None and any(ids.get(other) == ids[offset] for other in before)
+        if again != (offset in reasons):
+            wrong.append(f"{_name(log)}: whether {offset} is a duplicate: {again}, and was taken for {not again}")
     return wrong
 
 

@@ -31,6 +31,8 @@ class PartitionLog:
     records: dict[int, bytes] = field(default_factory=dict)
     begin: int = 0
     end: int = 0
+    repeats: bool = False
+    """Whether events have ids, which repeat."""
 
     def tag(self, offset: int) -> str:
         """The hashtag that only the record at `offset` carries."""
@@ -55,6 +57,8 @@ class PartitionLog:
             "country": dice.one_of(("US", "PH")),
             "hashtags": [self.tag(offset), self.tag(offset) + LONG_TAG],
         }
+        if self.repeats and dice.chance(0.9):
+            event["event_id"] = f"e{dice.number(1, 4)}"
         return json.dumps(event).encode()
 
     def fetch(self, position: int, epoch: int, dice: Dice) -> RecordBatch | None:
@@ -70,8 +74,9 @@ class PartitionLog:
 class Kafka:
     """All partitions of the topic, the lives that are over included."""
 
-    def __init__(self, partitions: int) -> None:
-        self.lives: list[list[PartitionLog]] = [[PartitionLog(0, number) for number in range(partitions)]]
+    def __init__(self, partitions: int, *, repeats: bool = False) -> None:
+        first = [PartitionLog(0, number, repeats=repeats) for number in range(partitions)]
+        self.lives: list[list[PartitionLog]] = [first]
         self.committed: dict[int, int] = {}
 
     @property
@@ -81,4 +86,4 @@ class Kafka:
 
     def recreate(self) -> None:
         """Delete the topic and make it again."""
-        self.lives.append([PartitionLog(len(self.lives), log.number) for log in self.logs])
+        self.lives.append([PartitionLog(len(self.lives), log.number, repeats=log.repeats) for log in self.logs])

@@ -27,7 +27,7 @@ CREATE TABLE claims (topic TEXT, incarnation INTEGER, partition INTEGER, first I
 CREATE TABLE rules (version TEXT, text TEXT);
 CREATE TABLE incarnations (topic TEXT, incarnation INTEGER, reason TEXT);
 CREATE TABLE hashtag_names (hashtag TEXT, display TEXT);
-CREATE TABLE rejected_events (topic TEXT, incarnation INTEGER, partition INTEGER, offset INTEGER);
+CREATE TABLE rejected_events (topic TEXT, incarnation INTEGER, partition INTEGER, offset INTEGER, reason TEXT);
 CREATE TABLE engagement_minute {_ENGAGEMENT};
 CREATE TABLE engagement_hour {_ENGAGEMENT};
 CREATE TABLE engagement_day {_ENGAGEMENT};

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -33,6 +34,19 @@ plans = st.builds(
 @given(plan=plans)
 def test_every_record_is_counted_exactly_once(plan: Plan) -> None:
     simulate(plan)
+
+
+@settings(
+    max_examples=EXAMPLES // 3,
+    derandomize=EXAMPLES <= 150,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+@given(plan=plans, dedup_records=st.integers(1, 12))
+def test_an_event_that_was_sent_twice_is_counted_once(plan: Plan, dedup_records: int) -> None:
+    simulate(replace(plan, dedup_records=dedup_records))
 
 
 def test_a_plan_always_takes_the_same_course() -> None:

@@ -17,8 +17,11 @@ from sinks.claims import Claim, Claims
 from sinks.delta import DeltaRows, Rows, counts_block
 from sinks.native import Block
 from sinks.writer import Writer, WriterSettings
+from streams.batch import RecordBatch
 from streams.checkpoints import Checkpoints
 from streams.counters import TopicCounter
+from streams.duplicates import Duplicates, Past
+from streams.in_force import RulesInForce
 from streams.partition import Partition
 from tests.simulation.faults import Fault
 
@@ -40,6 +43,7 @@ class Variant:
     needs: frozenset[Fault] = field(default=frozenset())
     intensity: float = 1.0
     first_seed: int = 0
+    dedup_records: int = 0
 
 
 def _with_claims(claims: type[Claims]) -> type[Writer]:
@@ -132,9 +136,17 @@ class _FromCommitted(Checkpoints):
         committed = worker.kafka.committed.get(partition.log.partition, 0)
         if partition.open_claim is None and committed != partition.position:
             partition.verify, partition.position = None, committed
-            partition.tail = replace(partition.tail, next=committed)
+            partition.reading, partition.tail = committed, replace(partition.tail, next=committed)
             return partition, committed
         return partition, start
+
+
+async def _no_past(*_: Any) -> list[Past]:
+    return []
+
+
+def _remember_all(self: Duplicates, batch: RecordBatch, ids: Any, refused: set[int]) -> None:
+    self.window.note(ids, list(batch.offsets))
 
 
 REAL = Variant("as-it-is")
@@ -180,4 +192,16 @@ BROKEN = (
         first_seed=2300,
     ),
     Variant("from-the-offset-committed-to-kafka", checkpoints=_FromCommitted, needs=_DOUBT),
+    Variant(
+        "event-ids-forgotten-with-their-worker",
+        patch=lambda: mock.patch.object(RulesInForce, "past", _no_past),
+        needs=_DOUBT,
+        dedup_records=5,
+    ),
+    Variant(
+        "duplicates-of-what-was-rejected",
+        patch=lambda: mock.patch.object(Duplicates, "note", _remember_all),
+        needs=_DOUBT,
+        dedup_records=5,
+    ),
 )

@@ -37,10 +37,10 @@ _METRICS = Metrics()
 
 
 @cache
-def settings(strict: bool = False) -> Settings:
+def settings(strict: bool = False, dedup_records: int = 0) -> Settings:
     """The settings of a worker. Strict ones make other counts of the same records."""
     rules: dict[str, Any] = {"max_tag_bytes": 20, "min_event_time": "2025-12-01T00:00:00Z"} if strict else {}
-    return Settings(_env_file=None, **_SETTINGS, **rules)
+    return Settings(_env_file=None, dedup_records=dedup_records // 2 if strict else dedup_records, **_SETTINGS, **rules)
 
 
 class Tp:
@@ -57,7 +57,7 @@ class Worker:
 
     def __init__(
         self, name: str, kafka: Kafka, group: Group, client: Client, clock: Clock, dice: Dice,
-        note: Callable[[str], None], strict: bool, writer: type[Writer], checkpoints: type[Checkpoints],
+        note: Callable[[str], None], mine: Settings, writer: type[Writer], checkpoints: type[Checkpoints],
     ) -> None:  # fmt: skip
         self.name, self.kafka, self._group, self._clock, self._dice, self._note = name, kafka, group, clock, dice, note
         self.loop = Loop(clock, name)
@@ -69,7 +69,6 @@ class Worker:
         self.last_words = ""
         self._rejoin = False
         client.pause = self.stand_still
-        mine = settings(strict)
         writes = writer(client, mine.writer())  # type: ignore[arg-type]
         types = {TOPIC: EventType.VIDEO_CREATION}
         self.checkpoints = checkpoints(

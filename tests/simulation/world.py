@@ -46,7 +46,7 @@ class World:
     def __init__(self, plan: Plan, variant: Variant) -> None:
         self.plan, self.variant = plan, variant
         self.trace: list[str] = []
-        self.clock, self.dice, self.kafka = Clock(), Dice(plan), Kafka(plan.partitions)
+        self.clock, self.dice, self.kafka = Clock(), Dice(plan), Kafka(plan.partitions, repeats=plan.dedup_records > 0)
         mine = settings()
         # The sizing rule of the deduplication window (docs/protocol.md) without its margin.
         kept_s = 2 * (mine.insert_deadline_s + mine.insert_timeout_s)
@@ -206,7 +206,7 @@ class World:
                     self.clock,
                     self.dice,
                     self.note,
-                    strict,
+                    settings(strict, self.plan.dedup_records),
                     self.variant.writer,
                     self.variant.checkpoints,
                 )

@@ -165,6 +165,9 @@ def test_pruning_keeps_the_end_of_the_chain(database: Client) -> None:
         tail = claims.done(claims.claim(fresh(first, first + 10), tail))
     claims.prune(tail, kept_days=1)
     assert database.query("SELECT uniqExact(first) FROM claims").result_rows[0][0] == 5
+    assert [claim.first for claim in claims.judged(LOG, 15, 40)] == [10, 20, 30]
+    claims.prune(tail, kept_days=0, kept_offsets=15)
+    assert [claim.first for claim in claims.judged(LOG, -5, 50)] == [20, 30, 40], "what has any of 15 offsets before 40"
     claims.prune(tail, kept_days=0)
     last = claims.last(LOG)
     assert last is not None

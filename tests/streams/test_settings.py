@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import ValidationError
 
@@ -68,7 +69,15 @@ def test_rules_read_back_and_have_a_version_of_their_own() -> None:
     again = Rules.parse(rules.text)
     assert (again, again.version) == (rules, rules.version)
     assert rules.version != Rules().version
+    assert rules.text == msgspec.json.encode(rules, order="sorted").decode().replace('"dedup_records":0,', "")
     assert Settings(tag_groups={"a": ["y"], "b": ["x"]}, max_future_s=7).rules().version == rules.version
+
+
+def test_rules_without_duplicates_have_the_versions_they_always_had() -> None:
+    assert "dedup_records" not in Settings().rules().text
+    rules = Settings(dedup_records=5).rules()
+    assert (Rules.parse(rules.text), rules.version) == (rules, rules.version)
+    assert rules.version not in (Rules().version, Settings(dedup_records=6).rules().version)
 
 
 def test_limits_are_shared_by_two_deltas_of_each_partition() -> None:

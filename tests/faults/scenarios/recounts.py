@@ -10,6 +10,7 @@ from loadtest.events import Event, Workload
 from loadtest.faults.toxics import UP, Toxic
 from streams.settings import Settings
 from tests.e2e.ledger import Record, plain_record
+from tests.e2e.repeats import REACH, portions
 from tests.faults.registry import scenario
 from tests.faults.rig import BY_HAND, PLANNED_WORKER, Setup
 from tests.faults.run import Run
@@ -111,3 +112,30 @@ def delta_at_its_cap(run: Run) -> None:
     run.stack.wait_counted()
     largest = run.stack.rows("SELECT max(records) FROM claims")[0][0]
     assert largest * (_TAGS + 1) >= _CAP_ROWS, f"the largest delta had {largest * (_TAGS + 1)} rows"
+
+
+@scenario(
+    "events are sent twice, some near, some far apart; workers that leave out duplicates are killed between the two, "
+    "around their inserts, and recount for each other with the other kernel",
+    "a repeat within `dedup_records` is rejected as `duplicate`, any other is counted",
+    per_second=0,
+    setup=BY_HAND,
+    quick=True,
+)
+def sent_twice(run: Run) -> None:
+    steps = ("claimed", "inserted", "before-insert", "before-done")
+    in_turn = [list(portions(run.seed + 1000 * number, len(steps))) for number in range(run.stack.partitions)]
+    for step, kernel, *parts in zip(steps, ("numba", "python") * 2, *in_turn, strict=True):
+        planned = run.rig.plan.add("kill", step)
+        worker = run.worker(f"{kernel}-{step}-{run.seed}", settings=_once_each(kernel))
+        for number, part in enumerate(parts):
+            run.stack.sender.send(part.firsts, partition=number)
+        assert run.reached(planned) == worker.pid
+        for number, part in enumerate(parts):
+            run.stack.sender.send(part.repeats, partition=number)
+    run.worker(f"last-{run.seed}", settings=_once_each("python"))
+    run.stack.wait_counted()
+
+
+def _once_each(kernel: str) -> Mapping[str, str]:
+    return {"TAGPULSE_KERNEL": kernel, "TAGPULSE_DEDUP_RECORDS": str(REACH)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -51,6 +52,14 @@ def test_what_is_left_out_says_why(kept: KeptReject, value: bytes | None, why: s
     result = planned(kept, value)
     assert not result.items
     assert why in result.left_out["video-views/1/0/3"]
+
+
+def test_a_duplicate_is_sent_only_as_another_event() -> None:
+    kept = replace(reject(GOOD), reason="duplicate")
+    result = planned(kept, GOOD, again=True, unchecked=True)
+    assert not result.items
+    assert "might be counted twice" in result.left_out["video-views/1/0/3"]
+    assert planned(kept, GOOD[:-1] + b', "event_id": "another"}').items
 
 
 def test_what_the_broker_refused_is_free() -> None:
