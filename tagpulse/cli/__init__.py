@@ -19,6 +19,7 @@ from tagpulse.cli import (
     campaigns,
     demo,
     emit,
+    plan,
     rejects,
     report,
     series,
@@ -39,7 +40,7 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (up, demo, emit, answers, series, trend, campaigns, report, admin, status, verify, rejects, bench):
+for module in (up, demo, emit, answers, series, trend, campaigns, report, admin, status, verify, rejects, bench, plan):
     module.register(cli)
 
 
