@@ -20,6 +20,7 @@ FORMS: dict[str, Callable[[Document], list[Sheet]]] = {
 PLANS: dict[str, Callable[[Document], list[Sheet]]] = {
     "calibration": costs.sheets,
     "check": check.sheets,
+    "check-small": check.sheets,
     "check-uniform": check.sheets,
     "plan": plan.sheets,
     "scales": scales.sheets,

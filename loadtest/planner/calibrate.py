@@ -77,7 +77,7 @@ async def calibrate(options: Options, console: Console | None = None) -> Documen
                 found += await run(trial, lambda doing, n=number: status.update(f"run {n} of {options.runs}: {doing}"))  # type: ignore[misc]
     return {
         "options": asdict(options),
-        "runs": [asdict(seen) for seen in found],
+        "runs": [asdict(seen) | {"clickhouse_s": seen.clickhouse_s} for seen in found],
         "coefficients": encode(fitted(found)),
     }
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from loadtest.planner.coefficients import Coefficients
 from loadtest.planner.demand import DAY_S, Demand, Flow, flows
+from loadtest.planner.failures import Failure, failures
 from loadtest.planner.load import Load, load, row_bound
+from loadtest.planner.storage import Grain, Kafka, grains, kafka
 from sinks.writer import WriterSettings
 from streams.settings import Settings
 
@@ -22,59 +24,9 @@ INTERVALS_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 DEDUPLICATION_WINDOW = 100_000
 #: How many times the tokens of an insert's life a window must hold (docs/protocol.md).
 _WINDOW_MARGIN = 10
-#: Threads of a worker that read claims when partitions are taken over.
-_TAKEOVER_THREADS = 8
-#: Reads for each partition: which life of the topic is in force, and where its chain ends.
-_TAKEOVER_READS = 2
 _ROUNDS = 50
 #: Partitions for each worker, where one could not write fast enough.
 _MOST_PARTITIONS_A_WORKER = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grain:
-    """A table of counts, on all servers of one replica."""
-
-    name: str
-    rows_a_day: float
-    """After merging."""
-    rows: float
-    """When it has reached its retention."""
-    bytes: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kafka:
-    """Bytes as they lie in the log."""
-
-    in_bytes_s: float
-    """At the peak, from producers."""
-    stored_bytes: float
-    """All copies, at the average rate."""
-    partitions: int
-    """Over all topics, without copies."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """What one failure at the peak costs. Seconds; events."""
-
-    name: str
-    pause_s: float
-    """Nothing is counted, or nothing lands."""
-    claims_s: float
-    """To read claims, at the takeover; part of the pause."""
-    recount_s: float
-    """To count again what had not landed."""
-    backlog: float
-    """Events that wait when it goes on."""
-    drain_s: float
-    """Until they are counted while others arrive; infinite where capacity does not do."""
-
-    @property
-    def whole_s(self) -> float:
-        """From the failure until counts are as fresh as before."""
-        return self.pause_s + self.recount_s + self.drain_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,10 +112,18 @@ def capacity(demand: Demand, coefficients: Coefficients) -> Capacity:
         average=average,
         peak=sized.peak,
         catching_up=sized.catching_up,
-        grains=_grains(demand, coefficients, found, servers),
+        grains=grains(demand, coefficients, found, servers),
         claims_bytes=average.deltas * DAY_S * _setting("claims_kept_days") * coefficients.stored.claim,
-        kafka=_kafka(demand, coefficients, sized.partitions * len(found)),
-        failures=_failures(demand, coefficients, sized, servers),
+        kafka=kafka(demand, coefficients, sized.partitions * len(found)),
+        failures=failures(
+            demand,
+            coefficients,
+            sized.peak,
+            sized.catching_up,
+            logs_per_worker=sized.logs / sized.workers,
+            workers=sized.workers,
+            servers=servers,
+        ),
         hottest_share=max(0.0, min(1.0, (log_limit - sized.peak.busiest_log) / demand.peak)),
     )
 
@@ -213,72 +173,6 @@ def _sized(demand: Demand, coefficients: Coefficients, found: Sequence[Flow], in
     )
 
 
-def _grains(demand: Demand, coefficients: Coefficients, found: Sequence[Flow], servers: int) -> list[Grain]:
-    """Rows after merging: distinct keys of each window, on each server. Every window is taken to be an average one."""
-    stored = coefficients.stored
-    made = []
-    for name, windows, days, row_bytes in (
-        ("minute", 1440, demand.minute_days, stored.minute_row),
-        ("hour", 24, demand.hour_days, stored.hour_row),
-        ("day", 1, demand.day_days, stored.day_row),
-    ):
-        events = demand.events_per_day / windows / servers
-        rows = windows * servers * sum(flow.keys.distinct(events * flow.share) for flow in found)
-        ids = windows * servers * sum(
-            flow.keys.kept_ids(events * flow.share) for flow in found if flow.keeps_ids
-        )  # fmt: skip
-        size = (rows * row_bytes + ids * stored.video_id) * days
-        made.append(Grain(name=name, rows_a_day=rows, rows=rows * days, bytes=size))
-    return made
-
-
-def _kafka(demand: Demand, coefficients: Coefficients, logs: int) -> Kafka:
-    record = demand.event_bytes / demand.compression + coefficients.kafka_overhead
-    return Kafka(
-        in_bytes_s=demand.peak * record,
-        stored_bytes=demand.average * record * demand.kafka_hours * 3_600 * demand.kafka_replication,
-        partitions=logs,
-    )
-
-
-def takeover_s(coefficients: Coefficients, logs_per_worker: float) -> float:
-    """Seconds to read the claims of a worker's partitions."""
-    return _TAKEOVER_READS * math.ceil(logs_per_worker / _TAKEOVER_THREADS) * coefficients.recovery.claim_read_s
-
-
-def _failures(demand: Demand, coefficients: Coefficients, sized: _Sized, servers: int) -> list[Failure]:
-    claims_s = takeover_s(coefficients, sized.logs / sized.workers)
-    # Two deltas of each log are in hand at most: one counted, one being written.
-    pending = 2 * sized.peak.events / sized.peak.deltas * sized.logs / sized.workers
-    reading = coefficients.reading_s(demand.event_bytes, demand.updates)
-    recount_s = pending * reading + coefficients.writing_s(pending * sized.peak.rows_per_event, 0)
-    deadline_s = WriterSettings().insert_deadline_s
-    most = _most_events(demand, sized, servers)
-    outage_s = demand.outage_s
-    gives_up = outage_s > deadline_s
-    return [
-        _failure("a worker dies", demand, demand.session_timeout_s + claims_s, claims_s, recount_s, most),
-        _failure(
-            f"ClickHouse is away for {outage_s:,.0f} s",
-            demand,
-            outage_s + (coefficients.recovery.start_s + claims_s if gives_up else 0.0),
-            claims_s if gives_up else 0.0,
-            recount_s if gives_up else 0.0,
-            most,
-        ),
-    ]
-
-
-def _most_events(demand: Demand, sized: _Sized, servers: int) -> float:
-    """Events per second at full speed, with the deltas of catching up."""
-    load = sized.catching_up
-    return load.events / max(
-        load.worker_cores / sized.workers,
-        load.clickhouse_cores / (servers * demand.clickhouse_cores),
-        load.writer_busy,
-    )
-
-
 def _one_worker(load: Load) -> float:
     """Events per second that one worker counts."""
     return load.events / load.worker_cores
@@ -287,21 +181,6 @@ def _one_worker(load: Load) -> float:
 def _one_writer(load: Load) -> float:
     """Events per second that one log can have written."""
     return load.busiest_log / load.writer_busy
-
-
-def _failure(
-    name: str, demand: Demand, pause_s: float, claims_s: float, recount_s: float, most: float
-) -> Failure:  # fmt: skip
-    backlog = demand.peak * (pause_s + recount_s)
-    spare = most - demand.peak
-    return Failure(
-        name=name,
-        pause_s=pause_s,
-        claims_s=claims_s,
-        recount_s=recount_s,
-        backlog=backlog,
-        drain_s=backlog / spare if spare > 0 else math.inf,
-    )
 
 
 def _setting(name: str) -> float:

@@ -16,15 +16,15 @@ from loadtest.planner.coefficients import Coefficients, InsertCost
 from loadtest.planner.keys import RowCounts, workload_keys
 from loadtest.planner.load import row_bound
 from loadtest.planner.scenario import split
-from loadtest.planner.simulation import Simulation, Source, System
+from loadtest.planner.simulation import Simulation
+from loadtest.planner.system import Source, System
 from loadtest.planner.trial import Seen, Trial, run
 from loadtest.sheets import Sheet, number
+from streams.drain import MAX_BATCH_BYTES
 
 _TYPES_WITH_STICKERS = ("sticker_use",)
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 _LONGEST_S = 3_600.0
-#: A fetch of 1 MiB, and the least that it must make of a batch.
-_FETCH_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,8 @@ class Options:
     shape: Shape = Shape.SAMPLE
     tags: int = 100_000
     """Of the uniform shape."""
+    max_delta_rows: int = 200_000
+    """The worker's setting: smaller deltas are nearer to those of a live system."""
     seed: int = 7
     session_s: float = 10.0
     quiet_s: float = 3.0
@@ -77,6 +79,7 @@ async def check(
     trial = Trial(
         backlogs={"check": workload},
         partitions=options.partitions,
+        settings={"TAGPULSE_MAX_DELTA_ROWS": str(options.max_delta_rows)},
         session_s=options.session_s,
         quiet_s=options.quiet_s,
     )
@@ -130,8 +133,9 @@ def predict(
             clickhouse_cores=options.cores,
             insert=insert,
             merge=merge,
-            max_delta_rows=row_bound(len(sources)),
-            batch_events=max(1, round(_FETCH_BYTES / (event_bytes + coefficients.kafka_overhead))),
+            max_delta_rows=min(options.max_delta_rows, row_bound(len(sources))),
+            # From a backlog the embedded broker fills a batch, whatever a fetch asks for.
+            batch_events=max(1, round(MAX_BATCH_BYTES / (event_bytes + coefficients.kafka_overhead))),
         ),
         seed=options.seed,
     ).run(_LONGEST_S, look_s=_LONGEST_S)
@@ -205,6 +209,7 @@ def sheets(document: Document) -> list[Sheet]:
     tags = f", {options['tags']:,} hashtags" if options["shape"] == Shape.UNIFORM else ""
     caption = (
         f"{document['input']['events']:,} events ({options['shape']}{tags}, seed {options['seed']}), "
-        f"{options['partitions']} partitions a topic, one worker, a backlog; every count compared with the truth."
+        f"{options['partitions']} partitions a topic, deltas of at most {options['max_delta_rows']:,} rows "
+        "and a batch, one worker, a backlog; every count compared with the truth."
     )
     return [Sheet("Predicted and measured", ("", "predicted", "measured", "error"), rows, caption)]

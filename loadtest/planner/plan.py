@@ -42,6 +42,7 @@ def _described(found: Capacity) -> dict[str, Any]:
     return {
         "partitions": found.partitions,
         "workers": found.workers,
+        "workers_bytes": found.workers * found.coefficients.recovery.worker_bytes,
         "flush_interval_s": found.interval_s,
         "clickhouse_servers": found.servers,
         "most_rows_of_a_delta": found.most_rows,
@@ -84,6 +85,7 @@ def sheets(document: Document) -> list[Sheet]:
     asked, found = document["demand"], document["capacity"]
     return [
         _sizes(asked, found),
+        Sheet("In words", ("",), [[sentence] for sentence in document["words"]]),
         _limits(document["limits"]),
         _storage(asked, found),
         _failures(found["failures"]),
@@ -106,6 +108,7 @@ def _sizes(asked: Document, found: Document) -> Sheet:
         ["**needed**", "", ""],
         ["partitions of each topic", "", f"{found['partitions']:,}"],
         ["workers", "", f"{found['workers']:,}"],
+        ["memory of all workers, as measured", "", size(found["workers_bytes"])],
         ["flush interval", "", f"{found['flush_interval_s']:,.0f} s"],
         [
             f"ClickHouse servers of {asked['clickhouse_cores']:,.0f} cores",

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from loadtest.document import Document
-from loadtest.planner.capacity import Capacity, takeover_s
+from loadtest.planner.capacity import Capacity
 from loadtest.planner.coefficients import Coefficients, InsertCost
-from loadtest.planner.simulation import Faults, Result, Simulation, Source, System
+from loadtest.planner.failures import takeover_s
+from loadtest.planner.simulation import Simulation
+from loadtest.planner.system import Faults, Result, Source, System
 
 #: More than these are simulated as a slice: their share of the logs and of ClickHouse.
 _MOST_WORKERS = 6

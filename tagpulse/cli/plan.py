@@ -113,12 +113,9 @@ def size_it(
             )
     except DemandError as error:
         _fail(str(error))
-    finished = _finish("plan", document | {"calibration": source}, form, out, docs)
+    _finish("plan", document | {"calibration": source}, form, out, docs)
     if form is ReportFormat.TABLE:
-        people = Console()
-        for sentence in finished["words"]:
-            people.print(f"- {sentence}", highlight=False, markup=False)
-        people.print(_based_on(source), style="dim", highlight=False, markup=False)
+        Console().print(_based_on(source), style="dim", highlight=False, markup=False)
 
 
 @planner.command("calibrate")
@@ -152,6 +149,9 @@ def predict_and_measure(
     partitions: Annotated[int, typer.Option(min=1, help="Of each topic.")] = check.Options.partitions,
     shape: Annotated[Shape, typer.Option(help="Hashtags as in real videos, or uniform.")] = check.Options.shape,
     tags: Annotated[int, typer.Option(min=10, help="Hashtags of the uniform shape.")] = check.Options.tags,
+    max_delta_rows: Annotated[int, typer.Option(min=1, max=200_000, help="A delta of so many is written at once.")] = (
+        check.Options.max_delta_rows
+    ),
     seed: Seed = check.Options.seed,
     calibration: Calibration = None,
     form: Form = ReportFormat.TABLE,
@@ -164,10 +164,14 @@ def predict_and_measure(
     """
     _writable(out)
     costs, source = _coefficients(calibration)
-    options = check.Options(events=events, partitions=partitions, shape=shape, tags=tags, seed=seed)
+    options = check.Options(
+        events=events, partitions=partitions, shape=shape, tags=tags, max_delta_rows=max_delta_rows, seed=seed
+    )
     with Console(stderr=True).status("") as status:
         document = _run(check.check(options, costs, status.update))
     name = "check" if shape is Shape.SAMPLE else f"check-{shape}"
+    if max_delta_rows < check.Options.max_delta_rows:
+        name = "check-small"
     _finish(name, document | {"calibration": source}, form, out, docs)
     if form is ReportFormat.TABLE:
         Console().print(_based_on(source), style="dim", highlight=False, markup=False)
@@ -228,7 +232,7 @@ def _run(measurement: Coroutine[Any, Any, T]) -> T:
         _fail(str(error))
 
 
-def _finish(name: str, found: Document, form: ReportFormat, out: Path | None, docs: Path | None) -> Document:
+def _finish(name: str, found: Document, form: ReportFormat, out: Path | None, docs: Path | None) -> None:
     """Show the document, and leave it where it was asked for."""
     document = header(name, shlex.join(["tagpulse", *sys.argv[1:]])) | found
     if form is ReportFormat.JSON:
@@ -245,7 +249,6 @@ def _finish(name: str, found: Document, form: ReportFormat, out: Path | None, do
         _fail(f"{out} cannot be written: {error.strerror}")
     except DocumentError as error:
         _fail(str(error))
-    return document
 
 
 def _fail(message: str) -> NoReturn:

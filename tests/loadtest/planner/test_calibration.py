@@ -85,7 +85,7 @@ def document() -> dict[str, Any]:
     """A calibration as the command writes it."""
     return header("calibration", "tagpulse plan calibrate --out x.json") | {
         "options": asdict(Options()),
-        "runs": [asdict(one) for one in RUNS],
+        "runs": [asdict(one) | {"clickhouse_s": one.clickhouse_s} for one in RUNS],
         "coefficients": dict(coefficients.encode(fitted(RUNS))),
     }
 

@@ -34,7 +34,7 @@ def test_a_plan_for_people_and_on_a_page(tmp_path: Path) -> None:
     found = CliRunner().invoke(cli, [*FEW, "--no-simulate", "--docs", str(page)])
     assert found.exit_code == 0, found.output
     assert "What it takes" in found.output
-    assert "- First limit: " in found.output
+    assert "First limit: " in found.output
     assert "**What failures cost**" in page.read_text()
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from loadtest.planner.coefficients import InsertCost
-from loadtest.planner.simulation import Faults, Freshness, Result, Simulation, Source, System
+from loadtest.planner.simulation import Simulation
+from loadtest.planner.system import Faults, Freshness, Result, Source, System
 
 FREE = InsertCost(row=0.0, delta=0.0)
 
