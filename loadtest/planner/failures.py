@@ -50,19 +50,13 @@ def failures(
     recount_s = pending * reading + coefficients.writing_s(pending * peak.rows_per_event, 0)
     deadline_s = WriterSettings().insert_deadline_s
     most = _most_events(demand, catching_up, workers, servers)
-    outage_s = demand.outage_s
-    gives_up = outage_s > deadline_s
-    return [
-        _failure("a worker dies", demand, demand.session_timeout_s + claims_s, claims_s, recount_s, most),
-        _failure(
-            f"ClickHouse is away for {outage_s:,.0f} s",
-            demand,
-            outage_s + (coefficients.recovery.start_s + claims_s if gives_up else 0.0),
-            claims_s if gives_up else 0.0,
-            recount_s if gives_up else 0.0,
-            most,
-        ),
-    ]
+    found = [_failure("a worker dies", demand, demand.session_timeout_s + claims_s, claims_s, recount_s, most)]
+    if outage_s := demand.outage_s:
+        name, again = f"ClickHouse is away for {outage_s:,.0f} s", (0.0, 0.0, 0.0)
+        if outage_s > deadline_s:  # inserts have been given up: workers start again, and count again
+            again = coefficients.recovery.start_s + claims_s, claims_s, recount_s
+        found.append(_failure(name, demand, outage_s + again[0], again[1], again[2], most))
+    return found
 
 
 def _most_events(demand: Demand, load: Load, workers: int, servers: int) -> float:

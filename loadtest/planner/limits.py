@@ -114,7 +114,7 @@ def words(found: Capacity) -> list[str]:
     demand, peak = found.demand, found.peak
     cores = peak.worker_cores + peak.clickhouse_cores
     said = [
-        f"First limit: {first.name}, {first.share:.0%} used at the peak ({short(first.used)} of {short(first.most)} "
+        f"First limit: {first.name}, {first.share:,.0%} used at the peak ({short(first.used)} of {short(first.most)} "
         f"{first.unit}; {first.basis}). Then: {first.remedy}.",
         f"Next: {others[0].name}, {others[0].share:.0%}; {others[1].name}, {others[1].share:.0%}.",
         f"Of the CPU at the peak, ClickHouse takes {peak.clickhouse_cores / cores:.0%} (one replica), the workers "
@@ -129,8 +129,8 @@ def words(found: Capacity) -> list[str]:
         )
     if found.hottest_share < 1:
         said.append(
-            f"Records are keyed by video: one that gets more than {found.hottest_share:.2%} of all events overloads "
-            "its partition, however many workers there are."
+            f"Records are keyed by video: one that gets more than {found.hottest_share * 100:.2g}% of all events "
+            "overloads its partition, however many workers there are."
         )
     late = [failure.name for failure in found.failures if failure.whole_s - failure.pause_s > demand.recovery_s * 1.001]
     if late:

@@ -132,7 +132,7 @@ def _limits(found: Sequence[Document]) -> Sheet:
     rows = [
         [
             limit["name"],
-            f"{limit['share']:.0%}",
+            f"{limit['share']:,.0%}",
             f"{short(limit['used'])} of {short(limit['most'])} {limit['unit']}",
             limit["remedy"],
         ]

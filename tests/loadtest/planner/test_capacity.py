@@ -107,6 +107,17 @@ def test_the_failure_of_a_worker_is_its_session_claims_and_recount(plain: Capaci
     assert outage.recount_s == 0
 
 
+def test_without_an_outage_there_is_none() -> None:
+    assert [failure.name for failure in capacity(replace(PLAIN, outage_s=0.0), COSTS).failures] == ["a worker dies"]
+
+
+def test_a_partition_that_is_too_busy_is_the_first_limit() -> None:
+    found = capacity(replace(PLAIN, events_per_day=1e11, partitions=1), COSTS)
+    assert limits(found)[0].name == "the busiest partition"
+    assert limits(found)[0].share > 1
+    assert words(found)[-1].startswith("Not recovered within 300 s: ")
+
+
 def test_an_outage_past_the_deadline_of_an_insert_is_recounted() -> None:
     _, outage = capacity(replace(PLAIN, outage_s=600.0), COSTS).failures
     assert outage.recount_s > 0
