@@ -100,7 +100,7 @@ def capacity(demand: Demand, coefficients: Coefficients) -> Capacity:
         demand.average, demand, found, coefficients,
         partitions=sized.partitions, interval_s=interval_s, most_rows=sized.most_rows,
     )  # fmt: skip
-    log_limit = demand.utilisation * min(_one_worker(sized.peak), _one_writer(sized.catching_up))
+    log_limit = min(_one_worker(sized.peak), _one_writer(sized.catching_up))
     return Capacity(
         demand=demand,
         coefficients=coefficients,
