@@ -210,6 +210,6 @@ def sheets(document: Document) -> list[Sheet]:
     caption = (
         f"{document['input']['events']:,} events ({options['shape']}{tags}, seed {options['seed']}), "
         f"{options['partitions']} partitions a topic, deltas of at most {options['max_delta_rows']:,} rows "
-        "and a batch, one worker, a backlog; every count compared with the truth."
+        "and a batch, one worker, a backlog; every count compared with the truth. Error +: predicted too much."
     )
     return [Sheet("Predicted and measured", ("", "predicted", "measured", "error"), rows, caption)]
