@@ -26,9 +26,9 @@ class Backlog:
     batches: defaultdict[Place, list[BatchBuilder]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
-    def build(cls, workload: Workload, partitions: int) -> Backlog:
+    def build(cls, workload: Workload, partitions: int, batch_bytes: int = 512 * 1024) -> Backlog:
         """Hold the workload in memory. Its events go to partitions by video id."""
-        found, filler = cls(workload.number), Filler(partitions)
+        found, filler = cls(workload.number), Filler(partitions, batch_bytes)
         for event in workload.events():
             found.truth.add(event)
             found.size += len(event.value)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from loadtest import keys, latency, workers
 from loadtest.document import Document, DocumentError
 from loadtest.peers import report
+from loadtest.planner import check, costs, plan, scales
 from loadtest.sheets import Sheet
 
 FORMS: dict[str, Callable[[Document], list[Sheet]]] = {
@@ -15,10 +16,20 @@ FORMS: dict[str, Callable[[Document], list[Sheet]]] = {
     "keys": keys.sheets,
     "latency": latency.sheets,
 }
+#: Of docs/scaling.md.
+PLANS: dict[str, Callable[[Document], list[Sheet]]] = {
+    "calibration": costs.sheets,
+    "check": check.sheets,
+    "check-small": check.sheets,
+    "check-uniform": check.sheets,
+    "plan": plan.sheets,
+    "scales": scales.sheets,
+}
 
 
 def sheets(document: Document) -> list[Sheet]:
     """The tables of a document. Raises DocumentError where its form is none."""
-    if document["form"] not in FORMS:
-        raise DocumentError(f"no form of measurement is called {document['form']!r}; there are {', '.join(FORMS)}")
-    return FORMS[document["form"]](document)
+    forms = FORMS | PLANS
+    if document["form"] not in forms:
+        raise DocumentError(f"no form of measurement is called {document['form']!r}; there are {', '.join(forms)}")
+    return forms[document["form"]](document)

@@ -88,8 +88,8 @@ class Local:
 class Remote:
     """A user's own servers. Login and TLS come from the settings (TAGPULSE_...), as for a worker.
 
-    Topics, consumer group and database are the run's own, called `tagpulse-load-...` and `tagpulse_load_...`, and are
-    removed at the end. `allow_remote`: send to hosts that are not this machine, too.
+    Topics, consumer group and database are the run's own, called `tagpulse-load-...` and `tagpulse_load_...`. Topics
+    and database are removed at the end; Kafka forgets a group by itself. `allow_remote`: send to other machines, too.
     """
 
     kafka: str
@@ -141,15 +141,14 @@ class Remote:
         )
         # A worker of a stack is not given logins to servers that are not its own; these here are.
         logins = {name: value for name, value in os.environ.items() if name.startswith(_OF_KAFKA)}
-        group = f"{prefix}workers"
-        own = {**logins, "TAGPULSE_KAFKA_TOPIC_PREFIX": prefix, "TAGPULSE_KAFKA_GROUP": group}
+        own = {**logins, "TAGPULSE_KAFKA_TOPIC_PREFIX": prefix, "TAGPULSE_KAFKA_GROUP": f"{prefix}workers"}
         security = security_options(settings)
         await self._check_brokers(security)
         client = await asyncio.to_thread(connect, self.clickhouse, user, password)
         names = [topic.name for topic in topics(prefix)]
         async with contextlib.AsyncExitStack() as undo:
             # What is to be removed is noted before it is made: whatever happens meanwhile.
-            undo.push_async_callback(_delete_kafka, self.kafka, names, group, security)
+            undo.push_async_callback(_delete_topics, self.kafka, names, security)
             await create_topics(
                 self.kafka, dict.fromkeys(names, workload.partitions), replication_factor=self.replication, **security
             )
@@ -181,17 +180,13 @@ class Remote:
         return f"{self.kafka} and {self.clickhouse}"
 
 
-async def _delete_kafka(kafka: str, names: list[str], group: str, security: Mapping[str, Any]) -> None:
+async def _delete_topics(kafka: str, names: list[str], security: Mapping[str, Any]) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka, **security)
     try:
         await admin.start()
         await admin.delete_topics(names)
     except KafkaError as error:
         log.warning("topics %s could not be removed (%s): remove them by hand", ", ".join(names), error)
-    else:
-        # An empty group is forgotten by itself after a while, and not every broker can remove one.
-        with contextlib.suppress(KafkaError):
-            await admin.delete_consumer_groups([group])
     finally:
         await admin.close()
 

@@ -109,7 +109,7 @@ class Workload:
                 yield Event(kind, minute, country, hashtags, sticker, times[i], videos[i], orjson.dumps(event))
 
     def _drawer(self, rng: np.random.Generator) -> _Draw:
-        videos = _real_videos()
+        videos = real_videos()
         if self.shape is Shape.UNIFORM:
             countries = sorted({country for country, _ in videos})
             chosen = countries[: self.countries] if self.countries else countries
@@ -144,7 +144,8 @@ def _uniform(
 
 
 @cache
-def _real_videos() -> list[tuple[str, tuple[str, ...]]]:
+def real_videos() -> list[tuple[str, tuple[str, ...]]]:
+    """Country and distinct hashtags in normal form of every video of the sample."""
     return [
         (video["country"] or "ZZ", tuple(dict.fromkeys(filter(None, map(normal_form, video["hashtags"] or ())))))
         for video in sample.videos()

@@ -20,6 +20,7 @@ from tagpulse.cli import (
     demo,
     emit,
     loadtest,
+    plan,
     rebuild,
     rejects,
     report,
@@ -57,6 +58,7 @@ for module in (
     rejects,
     bench,
     loadtest,
+    plan,
 ):
     module.register(cli)
 
