@@ -183,14 +183,17 @@ def lag_growth(sending: Sending, visible: Seen, begin: float, seconds: float) ->
 
 
 def not_flat(samples: Sequence[Mapping[str, Any]], seconds: float) -> list[str]:
-    """What has grown between the second and the last quarter of the sending: memory by process, parts."""
+    """What has grown between the second and the last quarter of the sending: memory of workers and ClickHouse, parts.
+
+    Not that of the broker: the log of the embedded one is in its memory.
+    """
     early = [s for s in samples if seconds / 4 <= s["second"] < seconds / 2]
     late = [s for s in samples if seconds * 3 / 4 <= s["second"] <= seconds]
     if not early or not late:
         return ["too few samples to tell whether memory is flat: let it run longer"]
     found = []
     for name in early[0]["rss"]:
-        if name.startswith("sender"):
+        if not name.startswith(("worker", "clickhouse")):
             continue
         before = float(np.median([s["rss"].get(name, 0) for s in early]))
         after = float(np.median([s["rss"].get(name, 0) for s in late]))

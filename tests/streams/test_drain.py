@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -72,6 +74,20 @@ async def test_a_fetch_becomes_one_batch(take: Drain) -> None:
     assert plain(batch) == ("video-views", 3, 7, 10, 14, [10, 11, 12, 13], [b"a", b"b", None, b""])
     assert state.position == 14
     assert take(result, TP, 7) == []
+
+
+async def test_nothing_of_a_fetch_is_kept_without_the_garbage_collector(take: Drain) -> None:
+    """Which a worker calls once in 100,000 new objects: fetches of hundreds of megabytes would pile up."""
+    result, _ = fetched(log_of(10, [b"a", b"b"]), 10)
+    fetch = weakref.ref(result._partition_records)
+    gc.collect()
+    gc.disable()
+    try:
+        batches = take(result, TP, 1)
+        assert fetch() is None
+        assert [plain(batch)[6] for batch in batches] == [[b"a", b"b"]]
+    finally:
+        gc.enable()
 
 
 async def test_records_before_the_position_are_left_out(take: Drain) -> None:

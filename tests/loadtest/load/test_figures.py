@@ -114,8 +114,8 @@ def test_a_lost_a_doubled_and_a_foreign_event_are_told_apart() -> None:
 
 
 def samples(seconds: int, **curves: Any) -> list[dict[str, Any]]:
-    """Every second; what a sender has does not matter."""
-    rss = [{"worker-0": int(curves["rss"](t)), "sender-0": t * 1000 * MB} for t in range(seconds)]
+    """Every second; what sender and broker have does not matter."""
+    rss = [{"worker-0": int(curves["rss"](t)), "sender-0": t * MB, "broker": t * 1000 * MB} for t in range(seconds)]
     return [{"second": t, "parts": curves["parts"](t), "rss": rss[t]} for t in range(seconds)]
 
 
