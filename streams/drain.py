@@ -108,7 +108,7 @@ def drain_bytes(result: FetchResult, tp: TopicPartition, epoch: int) -> list[Rec
 def _take(result: FetchResult) -> None:
     """Move the consumer's position behind `result`, whose records have been read to their end."""
     result._update_position()
-    # Its generator and it hold each other, and all bytes of the fetch, until the garbage collector comes round, which it
-    # seldom does here (`PulseApp.on_started`). aiokafka breaks the cycle where a generator was read to its end.
+    # Its generator and it hold each other, and all bytes of the fetch, until the garbage collector comes round, which
+    # it seldom does here (`PulseApp.on_started`). aiokafka breaks the cycle where a generator was read to its end.
     result._partition_records._records_iterator = None
     result._partition_records = None
