@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition, conn
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.record.memory_records import MemoryRecords
@@ -20,6 +20,7 @@ from streams.kernel import log
 #: A fetch may unpack to many times its size; agents get it in pieces no larger than this.
 MAX_BATCH_RECORDS = 5_000
 MAX_BATCH_BYTES = 4 * 1024 * 1024
+_READER_LIMIT = 16 * 1024 * 1024
 
 
 class KeptRecords:
@@ -38,6 +39,15 @@ class KeptRecords:
 def keep_fetched_bytes() -> None:
     """From now on fetchers of this process keep the bytes of what they fetch, for `gaps_in` and `drain_bytes`."""
     fetcher.MemoryRecords = KeptRecords
+
+
+def read_responses_at_once() -> None:
+    """From now on connections of this process take a response off the socket without a pause.
+
+    aiokafka stops reading whenever twice 64 KiB wait for it, and starts again: some two hundred times for a response of
+    a dozen megabytes, which it holds in memory as a whole in any case.
+    """
+    conn.READER_LIMIT = _READER_LIMIT
 
 
 def gaps_in(result: FetchResult) -> list[tuple[int, int]]:

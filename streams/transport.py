@@ -27,7 +27,7 @@ from faust.types import TP, ConsumerMessage
 
 from streams.batch import RecordBatch
 from streams.counters import compiled
-from streams.drain import drain, drain_bytes, gaps_in, keep_fetched_bytes
+from streams.drain import drain, drain_bytes, gaps_in, keep_fetched_bytes, read_responses_at_once
 from streams.errors import SupersededError
 from streams.gaps import Doubts
 from streams.kafka import security_options
@@ -76,6 +76,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         self._epochs = {}
         self._doubts = Doubts()
         keep_fetched_bytes()
+        read_responses_at_once()
         self._drained = drain_bytes if compiled(self.app.settings.kernel, self.app.settings.rules()) else drain
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
