@@ -16,12 +16,14 @@ from tagpulse.verify.group import Group
 from tests.tagpulse.verify.making import LOG, claim
 
 KIND = Group("kind", ("kindness", "love"))
-#: One letter a claim of ten records: without the group, with it, with other hashtags, by rules of another build.
+#: One letter a claim of ten records: without the group, with it, with other hashtags, by rules of another build, with
+#: duplicates left out.
 RULES = {
     "-": Rules(),
     "k": Rules(tag_groups={"kind": KIND.hashtags}),
     "o": Rules(tag_groups={"kind": ("joy",)}),
     "x": Rules(decoding=-1),
+    "d": Rules(dedup_records=5),
 }
 WHOLE = Known(0, 1_000)
 
@@ -55,6 +57,7 @@ CASES: dict[str, tuple[Any, Any, Any]] = {
     "after other hashtags": (("-o-",), (0, 20, 1600.0), [(20, 30, [20])]),
     "after another backfill of the name": (("---", replace(WHOLE, otherwise=20)), (0, 20, 1600.0), [(20, 30, [20])]),
     "after rules of another build": (("-x-",), (0, 20, 1600.0), [(20, 30, [20])]),
+    "after duplicates were left out": (("-d-",), (0, 20, 1600.0), [(20, 30, [20])]),
     "a log that ends too early is another": (("---", replace(WHOLE, end=25)), (0, 30, 2600.0), []),
     "as far back as is asked for": (("---", replace(WHOLE, since_s=1700.0)), (0, 20, 1600.0), [(20, 30, [20])]),
     "after forgotten claims": (
