@@ -7,7 +7,6 @@ import contextlib
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -56,7 +55,7 @@ class Crew:
                 Worker(
                     number,
                     LogFile(folder / f"{name}.log"),
-                    endpoints=replace(servers.endpoints),
+                    endpoints=servers.endpoints,
                     command=lambda _, argv=argv, extra=extra: (argv, extra),  # type: ignore[misc]
                     grace_s=_GRACE_S,
                 )

@@ -74,20 +74,10 @@ class Sent:
 
     def rejects(self) -> Counter[str]:
         """Records that must have been rejected, by reason."""
-        poison = self._templates.poison
-        return Counter(
-            {
-                reason: number
-                for reason, number in self._poisoned(range(poison.first, poison.end)).items()
-                if number
-            }
-        )  # fmt: skip
-
-    def _poisoned(self, templates: Iterable[int]) -> Counter[str]:
-        wanted, found = set(templates), Counter[str]()
+        found: Counter[str] = Counter()
         for template, _, events in self._rows(self.minutes()):
-            if template in wanted:
-                found[self._templates.all[template].reason] += events
+            if reason := self._templates.all[template].reason:
+                found[reason] += events
         return found
 
     def _rows(self, minutes: Iterable[int]) -> Iterator[tuple[int, int, int]]:

@@ -7,7 +7,7 @@ import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ class _Run:
             harm = asyncio.create_task(faults.run(loop.time() + begin - time.monotonic(), crew))
             try:
                 deadline_s = self._workload.seconds + self._workload.drain_s + _GRACE_S
-                await self._until([SENT], deadline_s, "the senders are done")
+                await self._until(SENT, deadline_s, "the senders are done")
             except BaseException:
                 harm.cancel()
                 raise
@@ -150,16 +150,16 @@ class _Run:
         try:
             for sender in self._senders:
                 await sender.start()
-            await self._until([READY], _PREPARE_S + workload.backlog / _FILLED_PER_S, "the senders are ready")
+            await self._until(READY, _PREPARE_S + workload.backlog / _FILLED_PER_S, "the senders are ready")
             yield
         finally:
             for sender in self._senders:
                 sender.kill()
             await asyncio.gather(*(sender.wait() for sender in self._senders), return_exceptions=True)
 
-    async def _until(self, names: Sequence[str], deadline_s: float, what: str) -> None:
+    async def _until(self, name: str, deadline_s: float, what: str) -> None:
         deadline = time.monotonic() + deadline_s
-        while not all((self._folder / f"{name}{n}").exists() for name in names for n in range(self._workload.senders)):
+        while not all((self._folder / f"{name}{n}").exists() for n in range(self._workload.senders)):
             for sender in self._senders:
                 if not sender.running and sender.returncode:
                     raise CrewError(f"{sender.name} ended with {sender.exit_text()}\n{sender.log.tail()}")

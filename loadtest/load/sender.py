@@ -50,7 +50,7 @@ _MOST_WAITING = 4_000
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What one of several senders is told. `prefix`: of topics. `backlog`: of the workload, this sender's share."""
+    """What one of several senders is told. `prefix`: of topics."""
 
     kafka: str
     idempotent: bool
@@ -178,7 +178,7 @@ class Sender:
         self.journal = Journal(self.folder, spec.sender)
         self.composer = Composer(self.templates, spec.sender, self.ledger)
         self.names = [spec.prefix + topic.name for topic in TOPICS]
-        self.confirmed = self.bytes = self.unanswered = self.waiting = 0
+        self.confirmed = self.bytes = self.waiting = 0
         self.error = ""
         self._queues: dict[int, deque[tuple[BatchBuilder, Floats, float, float]]] = {}
         self._wakes: dict[int, asyncio.Event] = {}
@@ -213,7 +213,6 @@ class Sender:
                     await self._answered(0)
             except TimeoutError:
                 self.error = self.error or "the broker did not take all of it in time"
-            self.unanswered = self.ledger.events - self.confirmed
             for task in (reporting, *self._tasks):
                 task.cancel()
         self.ledger.fold()
@@ -285,7 +284,7 @@ class Sender:
             try:
                 future = await self.producer.send_batch(builder, topic, partition=partition)
             except KafkaError as error:
-                self._failed(len(dues), error)
+                self._failed(error)
                 continue
             taken = time.monotonic()
             future.add_done_callback(
@@ -294,15 +293,14 @@ class Sender:
 
     def _done(self, future: Any, place: int, dues: Floats, moments: tuple[float, float, float], size: int) -> None:
         if future.cancelled() or (error := future.exception()) is not None:
-            self._failed(len(dues), error if not future.cancelled() else "cancelled")
+            self._failed(error if not future.cancelled() else "cancelled")
             return
         self.journal.add(place, future.result().offset, *moments, time.monotonic(), dues)
         self.confirmed += len(dues)
         self.bytes += size
         self._over()
 
-    def _failed(self, events: int, error: object) -> None:
-        self.unanswered += events
+    def _failed(self, error: object) -> None:
         self.error = self.error or f"{type(error).__name__}: {error}"
         self._over()
 
@@ -326,7 +324,7 @@ class Sender:
         document = {
             "events": self.ledger.events,
             "confirmed": self.confirmed,
-            "unanswered": self.unanswered,
+            "unanswered": self.ledger.events - self.confirmed,
             "bytes": self.bytes,
             "error": self.error,
             "cpu_s": cpu_s(psutil.Process()),

@@ -17,6 +17,7 @@ import orjson
 from aiokafka.partitioner import murmur2
 
 from loadtest.load.workload import Workload
+from loadtest.peers.workload import STICKERS
 from schemas.topics import TOPICS, EventType, topic_for
 from tagpulse.demo import sample
 from tagpulse.demo.truth import normal_form
@@ -25,13 +26,12 @@ Ints = npt.NDArray[np.int64]
 #: event type, country, hashtag ("" = all), sticker ("" = none)
 Cell = tuple[str, str, str, str]
 
-STICKERS = ("heart", "sparkles", "birthday cake", "🎉", "fire", "rainbow filter", "dog ears", "bold glamour")
 _FIRST_VIDEO = 7_000_000_000_000_000_000
 _SPOTLIT_VIDEOS = 1_000
 _SLOT = "\ufffdslot\ufffd"
 FRESH_WIDTH = 7
 _ID, _TIME = "\ufffdid\ufffd", "\ufffdtime\ufffd"
-#: reason, field, the record. Of the topic of video views.
+#: Reason, and the record. Of the topic of video views.
 POISON: tuple[tuple[str, bytes], ...] = (
     ("not_json", b'{"schema":1,"type":"video_view",'),
     ("not_object", b"[1,2,3]"),
@@ -92,8 +92,12 @@ class Templates:
     @cached_property
     def places(self) -> Ints:
         """By template: topic number x partitions + partition, as Kafka's clients choose it by video."""
-        partitions = self.workload.partitions
-        return np.array([self._topic(t) * partitions + partition_of(t.key, partitions) for t in self.all], "i8")
+        partitions, numbers = self.workload.partitions, topic_numbers()
+        kinds = [t.cells[0][0] if t.cells else EventType.VIDEO_VIEW.value for t in self.all]
+        return np.array(
+            [numbers[k] * partitions + partition_of(t.key, partitions) for k, t in zip(kinds, self.all, strict=True)],
+            "i8",
+        )
 
     def choose(self, rng: np.random.Generator, number: int, second: float) -> Ints:
         """Templates of `number` events that are due at `second`."""
@@ -108,10 +112,6 @@ class Templates:
             chosen[inside] = rng.integers(block.first, block.end, int(inside.sum()))
             edge += share
         return chosen
-
-    def _topic(self, template: Template) -> int:
-        kind = template.cells[0][0] if template.cells else EventType.VIDEO_VIEW.value
-        return next(i for i, topic in enumerate(TOPICS) if topic.event_type.value == kind)
 
     def _block(self, number: int, hashtag: str, countries: Sequence[str], weights: Sequence[float]) -> Block:
         first, rng, real = len(self.all), self._rng, _real_hashtags()
