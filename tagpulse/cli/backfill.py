@@ -15,12 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from schemas.topics import TOPICS
 from sinks.backfills import BackfillClaims, definition_of
 from sinks.campaigns import OPEN_SINCE
-from sinks.client import connect
 from sinks.errors import CampaignError
-from sinks.migrations import require_current
 from sinks.writer import Writer
 from streams.kafka import security_options
 from streams.settings import Settings
@@ -28,6 +25,7 @@ from tagpulse.backfill.run import Backfill, LogReport
 from tagpulse.cli.asking import campaign_answers
 from tagpulse.cli.defined import Name, open_campaigns, present
 from tagpulse.cli.moments import moment
+from tagpulse.cli.owner import owner
 from tagpulse.cli.render import draw
 from tagpulse.cli.report_format import ReportFormat
 from tagpulse.verify.log import LogReader
@@ -80,14 +78,7 @@ def backfill(
 async def _backfill(
     settings: Settings, definition: str, hashtags: tuple[str, ...], since_s: float, records: int
 ) -> list[LogReport]:
-    client = connect(
-        settings.clickhouse_url,
-        settings.clickhouse_user,
-        settings.clickhouse_password.get_secret_value(),
-        settings.clickhouse_database,
-        timeout_s=_PATIENCE_S,
-    )
-    require_current(client)
+    client = owner(settings, _PATIENCE_S)
     # No group says whose an insert is: receipts are read after each.
     writer = Writer(client, replace(settings.writer(), trust_s=0.0), claims=BackfillClaims(client))
     columns = (TextColumn("{task.description}"), TextColumn("{task.completed:,.0f} records"), TimeElapsedColumn())
@@ -99,7 +90,7 @@ async def _backfill(
                 worker=f"backfill by {getpass.getuser()}", did=lambda number: bar.advance(task, number),
             )  # fmt: skip
             reports = []
-            for topic in TOPICS:
+            for topic in settings.topics():
                 bar.update(task, description=topic.name)
                 reports += await work.topic(topic)
             return reports

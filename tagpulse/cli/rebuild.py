@@ -10,11 +10,10 @@ import typer
 from rich.console import Console
 
 from sinks.analytics import Grain
-from sinks.client import connect
-from sinks.migrations import require_current
 from sinks.rebuilds import Rebuild
 from streams.settings import Settings
 from tagpulse.cli.moments import moment
+from tagpulse.cli.owner import owner
 
 #: A month of minutes may take long to add up.
 _PATIENCE_S = 3600.0
@@ -57,14 +56,7 @@ def rebuild(
     Example: tagpulse rebuild --grain hour --from minute --since 2026-05-01 --until 2026-05-08
     """
     settings = Settings()
-    client = connect(
-        settings.clickhouse_url,
-        settings.clickhouse_user,
-        settings.clickhouse_password.get_secret_value(),
-        settings.clickhouse_database,
-        timeout_s=_PATIENCE_S,
-    )
-    require_current(client)
+    client = owner(settings, _PATIENCE_S)
     begin, end = moment(since, "--since"), moment(until, "--until")
     work = Rebuild(
         client,

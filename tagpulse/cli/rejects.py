@@ -19,13 +19,12 @@ from rich.markup import escape
 
 from schemas.rejects import RejectReason
 from schemas.topics import topic_named
-from sinks.client import connect
-from sinks.migrations import require_current
 from sinks.rejected import Filter, KeptReject, RejectedEvents
 from sinks.replays import Replays
 from streams.kafka import security_options
 from streams.settings import Settings
 from tagpulse.cli.moments import moment
+from tagpulse.cli.owner import owner
 from tagpulse.cli.render import draw
 from tagpulse.cli.report_format import ReportFormat
 from tagpulse.rejects.errors import NoSuchReject
@@ -241,15 +240,7 @@ def _lines(file: Path) -> list[bytes]:
 
 
 def _client() -> Client:
-    settings = Settings()
-    client = connect(
-        settings.clickhouse_url,
-        settings.clickhouse_user,
-        settings.clickhouse_password.get_secret_value(),
-        settings.clickhouse_database,
-    )
-    require_current(client)
-    return client
+    return owner(Settings())
 
 
 def _table() -> RejectedEvents:

@@ -13,12 +13,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from schemas.topics import EventType, Topic, topic_for, topic_named
-from sinks.client import connect
 from sinks.errors import SinkError
-from sinks.migrations import require_current
 from streams.kafka import security_options
 from streams.settings import Settings
 from tagpulse.cli.moments import moment
+from tagpulse.cli.owner import owner
 from tagpulse.cli.render import draw
 from tagpulse.cli.report_format import ReportFormat
 from tagpulse.verify.errors import VerifyError
@@ -123,15 +122,7 @@ def _topics(name: str, event: EventType | None, settings: Settings) -> list[Topi
 
 async def _verify(topics: list[Topic], scope: Scope, settings: Settings) -> list[TopicReport]:
     def tables() -> Tables:
-        client = connect(
-            settings.clickhouse_url,
-            settings.clickhouse_user,
-            settings.clickhouse_password.get_secret_value(),
-            settings.clickhouse_database,
-            timeout_s=_PATIENCE_S,
-        )
-        require_current(client)
-        return Tables(client)
+        return Tables(owner(settings, _PATIENCE_S))
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     read = await asyncio.to_thread(tables)
