@@ -25,8 +25,8 @@ demo: $(STAMP)  ## Real videos through broker, worker and ClickHouse, compared w
 test: $(STAMP)  ## All tests, on a real broker and a real ClickHouse engine
 	$(BIN)/python -m pytest
 
-test-faults-long: $(STAMP)  ## Every scenario of faults, FAULTS_REPEATS times (3), each time with other seeds
-	FAULTS_REPEATS=$(or $(FAULTS_REPEATS),3) $(BIN)/python -m pytest tests/faults/test_scenarios.py
+test-faults-long: $(STAMP)  ## Every scenario of faults, FAULTS_REPEATS times (3), and floods of millions of events
+	FAULTS_REPEATS=$(or $(FAULTS_REPEATS),3) $(BIN)/python -m pytest tests/faults/test_scenarios.py tests/faults/test_floods.py
 
 $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'

@@ -1,7 +1,11 @@
-"""The results of scenarios, at the end of a test run."""
+"""The results of scenarios, at the end of a test run, and in the file that FAULTS_RESULTS names."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import orjson
 import pytest
 
 from tests.faults.run import Result
@@ -14,6 +18,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     passed = terminalreporter.getreports("passed")
     results = [value for report in passed if report.when == "call" for _, value in report.user_properties]
     results = [result for result in results if isinstance(result, Result)]
+    if path := os.environ.get("FAULTS_RESULTS"):
+        failed = [report.nodeid for what in ("failed", "error") for report in terminalreporter.getreports(what)]
+        Path(path).write_bytes(orjson.dumps({"runs": results, "failed": failed}))
     if results:
         terminalreporter.section("scenarios of faults: every key equals the truth")
         for result in results:

@@ -23,6 +23,8 @@ from tests.e2e.ledger import Record, plain_record
 from tests.faults.registry import Scenario
 from tests.faults.rig import PLANNED_WORKER, Rig
 
+#: Name of the runs of test_floods.py in results.
+FLOOD = "flood"
 _DISTINCT = 5_000
 _SOON_S = 10.0
 
@@ -37,16 +39,20 @@ class Result:
     """A run in which every count equalled the truth."""
 
     scenario: str
+    broker: str
     seed: int
     events: int
     """Records sent while it ran."""
     faults: Mapping[str, int]
     """Fault -> how often it really happened."""
     seconds: float
+    different: int
+    """Keys with another count than the truth, rejects, and breaks in the chain of claims."""
 
     def __str__(self) -> str:
         faults = ", ".join(f"{fault}: {times}" for fault, times in sorted(self.faults.items()))
-        return f"{self.scenario} (seed {self.seed}): {self.events:,} events in {self.seconds:.0f} s; {faults}"
+        run = f"{self.scenario} ({self.broker} broker, seed {self.seed})"
+        return f"{run}: {self.events:,} events in {self.seconds:.0f} s; {faults}"
 
 
 class Run:
@@ -189,11 +195,11 @@ def execute(scenario: Scenario, repeat: int, rig: Rig) -> Result:
     try:
         with rig.stack.sender.flow(run.records, rate) if rate else contextlib.nullcontext():
             scenario.body(run)
-        rig.stack.check()
+        different = rig.stack.check()
     finally:
         run.close()
     assert run.faults, f"{scenario.name} injected nothing"
-    return Result(scenario.name, run.seed, run.sent, run.faults, time.monotonic() - began)
+    return Result(scenario.name, "embedded", run.seed, run.sent, run.faults, time.monotonic() - began, different)
 
 
 def runs(process: psutil.Process) -> bool:

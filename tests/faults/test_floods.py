@@ -1,0 +1,72 @@
+"""Millions of events, drained while one fault after another happens: only with FAULTS_REPEATS, for its time.
+
+Scenarios aim one fault at one step among some thousand events. Here deltas have their usual size, and faults come at
+random moments; every key, distinct videos and rejects are compared with the truth of the load tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from loadtest.load.run import run
+from loadtest.load.servers import Local
+from loadtest.load.workload import FaultKind, Workload, load
+from tagpulse.stack.broker import BrokerKind
+from tests.brokers import require_kafka
+from tests.faults.conftest import RESULT
+from tests.faults.run import FLOOD, Result
+from tests.faults.test_scenarios import REPEATS
+
+EVENTS, FLOODS = 4_000_000, 3
+_FIRST_S, _APART_S = 2.0, 9.0
+_LENGTHS = {FaultKind.CUT_CLICKHOUSE: 4.0, FaultKind.CUT_KAFKA: 3.0, FaultKind.PAUSE_WORKER: 12.0}
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(not REPEATS, reason="floods take an hour: make test-faults-long"),
+]
+
+
+def flood(seed: int) -> Workload:
+    """A full log and two workers; every fault once, in an order and at moments that the seed gives."""
+    dice = random.Random(seed)
+    kinds = [FaultKind.KILL_WORKER, FaultKind.KILL_CLICKHOUSE, *_LENGTHS]
+    dice.shuffle(kinds)
+    faults = [
+        {"at_s": _FIRST_S + number * _APART_S + dice.uniform(0, 2), "fault": kind, "seconds": _LENGTHS.get(kind, 1.0)}
+        for number, kind in enumerate(kinds)
+    ]
+    seconds = _FIRST_S + (len(kinds) + 1) * _APART_S
+    return load("failures").changed(
+        {
+            "seed": seed, "backlog": EVENTS, "steps": [{"seconds": seconds, "rate": 1_000}], "faults": faults,
+            "poison": 0.001, "drain_s": 900.0,
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("seed", range(FLOODS))
+@pytest.mark.parametrize("broker", list(BrokerKind))
+def test_nothing_of_a_flood_is_lost_or_doubled(
+    seed: int, broker: BrokerKind, record_property: Callable[[str, object], None]
+) -> None:
+    if broker is BrokerKind.KAFKA:
+        require_kafka()
+    workload, began = flood(seed), time.monotonic()
+    document = asyncio.run(run(workload, Local(broker=broker)))
+    verdict = document["verdict"]
+    assert verdict["right"], verdict
+    assert document["sent"]["events"] >= EVENTS
+    assert document["drained_s"] is not None
+    done = Counter(fault["fault"] for fault in document["faults"])
+    assert set(done) == {fault.fault.value for fault in workload.faults}
+    events = document["sent"]["events"]
+    different = verdict["missing"] + verdict["extra"] + verdict["doubled"]
+    record_property(RESULT, Result(FLOOD, broker.value, seed, events, done, time.monotonic() - began, different))
