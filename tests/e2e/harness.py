@@ -235,8 +235,8 @@ class Stack:
         """Note that a test has failed on it."""
         self._compared = -1
 
-    def check(self) -> int:
-        """Wait until all is counted; then every key must equal the truth. How many do not."""
+    def check(self) -> None:
+        """Wait until all is counted; then every key must equal the truth."""
         self._compared = -1
         self.wait_counted()
         incarnation = (
@@ -247,7 +247,6 @@ class Stack:
         differences = self.ledger.differences(self.client, incarnation=incarnation)
         assert not differences, "\n".join([*differences[:40], self.state()])
         self._compared = self.ledger.sent
-        return len(differences)
 
     # -- waiting and telling -------------------------------------------------------------------------------
 

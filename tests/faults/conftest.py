@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import orjson
 import pytest
 
+from loadtest.document import encode, header
 from tests.faults.run import Result
 
 RESULT = "result of a scenario"
@@ -20,7 +20,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     results = [result for result in results if isinstance(result, Result)]
     if path := os.environ.get("FAULTS_RESULTS"):
         failed = [report.nodeid for what in ("failed", "error") for report in terminalreporter.getreports(what)]
-        Path(path).write_bytes(orjson.dumps({"runs": results, "failed": failed}))
+        command = f"make test-faults-long FAULTS_REPEATS={os.environ.get('FAULTS_REPEATS', '0')}"
+        Path(path).write_bytes(encode(header("faults", command) | {"runs": results, "failed": failed}))
     if results:
         terminalreporter.section("scenarios of faults: every key equals the truth")
         for result in results:
