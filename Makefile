@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Most tests wait for servers most of the time: several processes share them, those of a file stay together.
+PROCESSES ?= 3
+PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup
 BENCH_STAMP := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
@@ -23,10 +26,10 @@ demo: $(STAMP)  ## Real videos through broker, worker and ClickHouse, compared w
 	$(BIN)/tagpulse demo
 
 test: $(STAMP)  ## All tests, on a real broker and a real ClickHouse engine
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
-test-faults-long: $(STAMP)  ## Every scenario of faults, FAULTS_REPEATS times (3), and floods of millions of events
-	FAULTS_REPEATS=$(or $(FAULTS_REPEATS),3) $(BIN)/python -m pytest tests/faults/test_scenarios.py tests/faults/test_floods.py
+test-faults-long: $(STAMP)  ## Every scenario of faults on both brokers, FAULTS_REPEATS times (3), and floods of millions of events
+	FAULTS_REPEATS=$(or $(FAULTS_REPEATS),3) $(PYTEST) tests/faults/test_scenarios.py tests/faults/test_floods.py
 
 $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'

@@ -7,6 +7,7 @@ TAGPULSE_REQUIRE_KAFKA=1: then they fail.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -17,9 +18,11 @@ from tagpulse.stack.errors import DownloadError, ToolMissingError
 from tagpulse.stack.kafka import jars
 from tagpulse.stack.logfile import LogFile
 
-REQUIRE = "TAGPULSE_REQUIRE_KAFKA"
-#: Taken out of the environment: whatever a test starts would take it for a setting of tagpulse.
-REQUIRED = os.environ.pop(REQUIRE, "") == "1"
+REQUIRE, _REQUIRED = "TAGPULSE_REQUIRE_KAFKA", "TESTS_REQUIRE_KAFKA"
+#: Given another name: whatever a test starts would take it for a setting of tagpulse, and the processes that
+#: share the tests must find it.
+os.environ.setdefault(_REQUIRED, os.environ.pop(REQUIRE, ""))
+REQUIRED = os.environ[_REQUIRED] == "1"
 #: Three attempts are within the time that one test may take.
 _ATTEMPT_S = 80.0
 
@@ -29,7 +32,10 @@ on_both_brokers = pytest.mark.parametrize("broker_kind", ["embedded", "kafka"], 
 def require_kafka() -> None:
     """Skip, or fail, where Apache Kafka cannot be started. Must run in the main thread."""
     try:
-        asyncio.run(_prepare())
+        # One download, and no two Mavens in one repository, whatever other tests do at the same time.
+        with (Path(tempfile.gettempdir()) / f"tagpulse-kafka-{os.getuid()}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            asyncio.run(_prepare())
     except (ToolMissingError, DownloadError) as error:
         if REQUIRED:
             pytest.fail(str(error), pytrace=False)

@@ -30,6 +30,15 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests: those of a file go to one, which starts its servers once."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            shared = item.path.parent if item.path.parent.name == "kafka" else item.path
+            item.add_marker(pytest.mark.xdist_group(str(shared.relative_to(item.config.rootpath / "tests"))))
+
+
 @dataclass(frozen=True)
 class Server:
     """An embedded ClickHouse that runs for the whole session."""

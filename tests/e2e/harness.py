@@ -165,8 +165,9 @@ class Stack:
         return next((p for p in self.processes() if "tagpulse.clickhouse" in _line(p)), None)
 
     def brokers(self) -> list[psutil.Process]:
-        """The nodes of Apache Kafka of now, in no order."""
-        return [p for p in self.processes() if " kafka.Kafka " in _line(p)]
+        """The embedded broker, or the nodes of Apache Kafka, of now, in no order."""
+        mark = " kafka.Kafka " if self.durable else " --storage-engine "
+        return [p for p in self.processes() if mark in _line(p)]
 
     def survivors(self) -> list[str]:
         """Every process that is or was of this stack and runs."""

@@ -95,6 +95,25 @@ class Ledger:
         found += self._wrong_rejects(client, incarnation)
         return found + broken_chains(client)
 
+    def lost_and_doubled(self, client: Client) -> tuple[int, int]:
+        """Events that are missing in the counts of all videos by minute and in the rejects, and those too many there.
+
+        What is lost and doubled within one of these keys balances out; `differences` looks at finer ones.
+        """
+        truth = self.settle()
+        every = {key: events for key, events in truth.events["minute"].items() if not key[2]}
+        wanted: Counter[object] = Counter(every) + Counter(truth.rejects)
+        counts = client.query(
+            "SELECT event_type, country, '', sticker, window_start, sum(events) FROM engagement_minute"
+            " WHERE hashtag = '' AND event_type != '__receipt' GROUP BY event_type, country, sticker, window_start",
+            query_tz="UTC",
+            tz_mode="aware",
+        ).result_rows
+        rejects = client.query("SELECT reason, count() FROM rejected_events FINAL GROUP BY reason").result_rows
+        found: Counter[object] = Counter({tuple(row[:5]): int(row[5]) for row in counts})
+        found.update({reason: int(number) for reason, number in rejects})
+        return (wanted - found).total(), (found - wanted).total()
+
     def _wrong_rejects(self, client: Client, incarnation: int | None) -> list[str]:
         rows = client.query(
             "SELECT topic, partition, offset, reason, field, raw, length, sha256 FROM rejected_events FINAL"

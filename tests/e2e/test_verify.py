@@ -74,6 +74,17 @@ def clean(topic: dict[str, Any]) -> bool:
     return not any(topic[name] for name in lists)
 
 
+def test_the_ledger_tells_what_is_lost_and_doubled(stack: Stack, batch: Batch) -> None:
+    """On which the table of the faults' runs relies."""
+    counted_for = sum(events for key, events in batch.rows.items() if not key[2])
+    assert counted_for >= len(batch.events)
+    assert stack.ledger.lost_and_doubled(stack.client) == (0, 0)
+    with added(stack, "engagement_minute", batch.rows, 1):
+        assert stack.ledger.lost_and_doubled(stack.client) == (0, counted_for)
+    with added(stack, "engagement_minute", batch.rows, -1):
+        assert stack.ledger.lost_and_doubled(stack.client) == (counted_for, 0)
+
+
 def test_all_equal(stack: Stack, batch: Batch) -> None:
     report = answer(stack, "verify")
     truth = stack.ledger.settle()

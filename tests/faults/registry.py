@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tagpulse.stack.broker import BrokerKind
 from tests.e2e.ledger import Record
 from tests.faults.rig import SUPERVISED, Setup
 
@@ -31,10 +32,12 @@ class Scenario:
     rounds: int
     per_second: int
     """Events sent each second while it runs; 0: it sends by itself."""
-    quick: bool
-    """Whether it runs with all other tests."""
+    on_both: bool
+    """Whether it runs on Apache Kafka, too, with all other tests."""
     records: Records | None
     """None: the usual events."""
+    brokers: Sequence[BrokerKind]
+    """Those that can do it."""
 
     @property
     def source(self) -> str:
@@ -52,16 +55,17 @@ def scenario(
     name: str = "",
     rounds: int = 1,
     per_second: int = 1_000,
-    quick: bool = False,
+    on_both: bool = False,
     setup: Setup = SUPERVISED,
     records: Records | None = None,
+    brokers: Sequence[BrokerKind] = tuple(BrokerKind),
 ) -> Callable[[Body], Body]:
     """Register a body under its own name (`name` where several share a body)."""
 
     def register(body: Body) -> Body:
         slug = name or body.__name__.replace("_", "-")
         assert slug not in SCENARIOS, f"two scenarios are called {slug}"
-        SCENARIOS[slug] = Scenario(slug, happens, promise, body, setup, rounds, per_second, quick, records)
+        SCENARIOS[slug] = Scenario(slug, happens, promise, body, setup, rounds, per_second, on_both, records, brokers)
         return body
 
     return register

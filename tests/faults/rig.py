@@ -17,6 +17,7 @@ import urllib3
 from loadtest.faults.proxy import Proxy, clickhouse_proxy, kafka_proxy
 from sinks.client import connect
 from sinks.migrations import Retention, migrate
+from tagpulse.stack.broker import BrokerKind
 from tagpulse.stack.ports import HOST, free_ports
 from tests.e2e.harness import Stack
 from tests.faults import planned_worker
@@ -28,7 +29,7 @@ SETTINGS = MappingProxyType(
     {
         "TAGPULSE_FLUSH_INTERVAL_S": "0.2",
         "TAGPULSE_MAX_DELTA_ROWS": "2000",
-        "TAGPULSE_KAFKA_SESSION_TIMEOUT_S": "4",
+        "TAGPULSE_KAFKA_SESSION_TIMEOUT_S": "6",  # the least that Apache Kafka takes
         "TAGPULSE_INSERT_TIMEOUT_S": "3",
         "TAGPULSE_INSERT_DEADLINE_S": "20",
     }
@@ -55,8 +56,8 @@ BY_HAND = Setup("by hand", workers=0, partitions=3)
 class Rig:
     """One life of a stack. Workers go through the proxies; tests and senders go straight to the servers."""
 
-    def __init__(self, folder: Path, setup: Setup) -> None:
-        self.setup = setup
+    def __init__(self, folder: Path, setup: Setup, broker: BrokerKind) -> None:
+        self.setup, self.broker = setup, broker
         self.plan = Plan(folder / "plan")
         self.hold = folder / "hold"
         kafka_port, clickhouse_port = free_ports(2)
@@ -76,6 +77,7 @@ class Rig:
             partitions=setup.partitions,
             settings=self.worker_settings,
             program=("-m", "tests.e2e.program", *ports, *proxies, *tests),
+            broker=broker.value,
         )
         self._proxies = contextlib.ExitStack()
 
@@ -118,7 +120,8 @@ class Rig:
 
     def broker_process(self) -> psutil.Process:
         """The broker of now."""
-        return next(p for p in self.stack.processes() if "--storage-engine" in p.cmdline())
+        (found,) = self.stack.brokers()
+        return found
 
     @contextlib.contextmanager
     def clickhouse_down(self, *, kill: bool = False) -> Iterator[Path]:

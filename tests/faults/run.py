@@ -36,7 +36,7 @@ def usual_records(seed: int, number: int = _DISTINCT) -> list[Record]:
 
 @dataclass(frozen=True)
 class Result:
-    """A run in which every count equalled the truth."""
+    """A run that came to the comparison of every key with the truth."""
 
     scenario: str
     broker: str
@@ -45,12 +45,19 @@ class Result:
     """Records sent while it ran."""
     faults: Mapping[str, int]
     """Fault -> how often it really happened."""
+    right: bool
+    """Whether every key, every reject and the chain of claims equalled the truth."""
+    lost: int
+    """Events (rejected ones, too) that the truth has and ClickHouse has not."""
+    doubled: int
+    """Events that ClickHouse has and the truth has not."""
     seconds: float
 
     def __str__(self) -> str:
         faults = ", ".join(f"{fault}: {times}" for fault, times in sorted(self.faults.items()))
         run = f"{self.scenario} ({self.broker} broker, seed {self.seed})"
-        return f"{run}: {self.events:,} events in {self.seconds:.0f} s; {faults}"
+        wrong = "" if self.right else f"; WRONG: {self.lost:,} lost, {self.doubled:,} doubled"
+        return f"{run}: {self.events:,} events in {self.seconds:.0f} s; {faults}{wrong}"
 
 
 class Run:
@@ -186,18 +193,23 @@ class Run:
                 worker.wait()
 
 
-def execute(scenario: Scenario, repeat: int, rig: Rig) -> Result:
-    """Run `scenario` on `rig`; then every key must equal the truth."""
+def execute(scenario: Scenario, repeat: int, rig: Rig, note: Callable[[Result], None]) -> None:
+    """Run `scenario` on `rig`; then every key must equal the truth. `note` takes what came of it, if not."""
     began, run = time.monotonic(), Run(scenario, repeat, rig)
-    rate = scenario.per_second
+    rate, right = scenario.per_second, False
     try:
         with rig.stack.sender.flow(run.records, rate) if rate else contextlib.nullcontext():
             scenario.body(run)
-        rig.stack.check()
+        assert run.faults, f"{scenario.name} injected nothing"
+        try:
+            rig.stack.check()
+            right = True
+        finally:
+            lost, doubled = rig.stack.ledger.lost_and_doubled(rig.stack.client)
+            counts = (run.sent, dict(run.faults), right, lost, doubled)
+            note(Result(scenario.name, rig.broker.value, run.seed, *counts, time.monotonic() - began))
     finally:
         run.close()
-    assert run.faults, f"{scenario.name} injected nothing"
-    return Result(scenario.name, "embedded", run.seed, run.sent, run.faults, time.monotonic() - began)
 
 
 def runs(process: psutil.Process) -> bool:

@@ -1,6 +1,6 @@
 """`python -m tests.faults.table [RESULTS]`: write the table of all scenarios into docs/protocol.md.
 
-With what FAULTS_RESULTS left of a test run, also the table of its runs, unless one failed.
+With what FAULTS_RESULTS left of a test run, also the table of its runs, right and wrong ones.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loadtest.document import Document, publish, read
 from loadtest.sheets import Sheet
+from tagpulse.stack.broker import BrokerKind
 from tests.faults.run import FLOOD, Result
 from tests.faults.scenarios import SCENARIOS
 
@@ -20,9 +21,9 @@ _HEAD = "| scenario | what happens | promise | shown by |\n|---|---|---|---|\n"
 
 
 def rendered() -> str:
-    """The table in Markdown, a line for each scenario. Those that `make test` runs, too, stand in bold."""
+    """The table in Markdown, a line for each scenario. Those that `make test` runs on both brokers stand in bold."""
     return _HEAD + "".join(
-        f"| {f'**{s.name}**' if s.quick else s.name} | {s.happens} | {s.promise} | `{s.source}` |\n"
+        f"| {f'**{s.name}**' if s.on_both else s.name} | {s.happens} | {s.promise} | `{s.source}` |\n"
         for s in SCENARIOS.values()
     )
 
@@ -30,25 +31,32 @@ def rendered() -> str:
 def runs_sheet(document: Document) -> Sheet:
     """The runs of a file of results, a line for each scenario and broker.
 
-    There is a result only where every key, every reject and the chain of claims equalled the truth. Raises ValueError
-    where a test failed or a scenario did not run.
+    Raises ValueError where a test failed before anything was compared, or a scenario did not run.
     """
     if document["failed"]:
-        raise ValueError(f"failed, so that there is nothing to publish: {', '.join(document['failed'])}")
+        raise ValueError(f"failed before anything was compared: {', '.join(document['failed'])}")
     runs: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for run in document["runs"]:
         runs[run["scenario"], run["broker"]].append(Result(**run))
-    if missing := {*SCENARIOS, FLOOD} - {name for name, _ in runs}:
-        raise ValueError(f"did not run: {', '.join(sorted(missing))}")
+    wanted = {(scenario.name, broker.value) for scenario in SCENARIOS.values() for broker in scenario.brokers}
+    wanted |= {(FLOOD, broker.value) for broker in BrokerKind}
+    if missing := wanted - runs.keys():
+        raise ValueError(f"did not run: {', '.join(f'{name} ({broker})' for name, broker in sorted(missing))}")
     rows = [_row(name, broker, some) for (name, broker), some in sorted(runs.items())]
     rows.append(_row("all", "", [run for some in runs.values() for run in some]))
-    headings = ("scenario", "broker", "runs", "events", "faults")
-    return Sheet("Runs in which nothing was lost or doubled", headings, rows)
+    return Sheet("Runs", ("scenario", "broker", "runs", "right", "events", "faults", "lost", "doubled"), rows)
 
 
 def _row(name: str, broker: str, runs: list[Result]) -> tuple[str, ...]:
-    faults = sum(sum(run.faults.values()) for run in runs)
-    return name, broker, str(len(runs)), f"{sum(run.events for run in runs):,}", f"{faults:,}"
+    sums = (
+        len(runs),
+        sum(run.right for run in runs),
+        sum(run.events for run in runs),
+        sum(sum(run.faults.values()) for run in runs),
+        sum(run.lost for run in runs),
+        sum(run.doubled for run in runs),
+    )
+    return name, broker, *(f"{number:,}" for number in sums)
 
 
 def published(text: str) -> str:

@@ -11,6 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 
 import pytest
 
@@ -59,11 +60,12 @@ def test_nothing_of_a_flood_is_lost_or_doubled(
 ) -> None:
     workload, began = flood(seed), time.monotonic()
     document = asyncio.run(run(workload, Local(broker=BrokerKind(broker_kind))))
-    verdict = document["verdict"]
-    assert verdict["right"], verdict
-    assert document["sent"]["events"] >= EVENTS
-    assert document["drained_s"] is not None
+    verdict, sent = document["verdict"], document["sent"]["events"]
     done = Counter(fault["fault"] for fault in document["faults"])
+    lost, doubled = verdict["missing"], verdict["doubled"] + verdict["extra"]
+    counts = (sent, dict(done), verdict["right"], lost, doubled)
+    record_property(RESULT, asdict(Result(FLOOD, broker_kind, seed, *counts, time.monotonic() - began)))
+    assert verdict["right"], verdict
+    assert sent >= EVENTS
+    assert document["drained_s"] is not None
     assert set(done) == {fault.fault.value for fault in workload.faults}
-    events = document["sent"]["events"]
-    record_property(RESULT, Result(FLOOD, broker_kind, seed, events, done, time.monotonic() - began))

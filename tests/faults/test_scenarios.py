@@ -1,15 +1,18 @@
 """Every scenario on a real stack: each key of each table equals the truth, nothing is lost or doubled.
 
-FAULTS_REPEATS=N runs all of them N times, each time with other seeds; without it some run once.
+Each once on the embedded broker, some on Apache Kafka, too. FAULTS_REPEATS=N runs all of them N times on both, each
+time with other seeds.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 import pytest
 
+from tagpulse.stack.broker import BrokerKind
 from tests.faults.conftest import RESULT
 from tests.faults.registry import Scenario
 from tests.faults.rig import Rig, Setup
@@ -20,20 +23,23 @@ from tests.faults.table import PAGE, published, rendered
 pytestmark = pytest.mark.faults
 
 REPEATS = int(os.environ.get("FAULTS_REPEATS", "0"))
+#: So many go to one process at least, where several share the tests.
+_TOGETHER = 12
 
 
 class Rigs:
-    """The rig of the moment. Scenarios of one setup share one, until one of them fails on it."""
+    """The rig of the moment. Scenarios of one setup and broker share one, until one of them fails on it."""
 
     def __init__(self, folders: pytest.TempPathFactory) -> None:
         self._folders = folders
         self._rig: Rig | None = None
 
-    def get(self, setup: Setup) -> Rig:
-        if self._rig is not None and (self._rig.setup != setup or self._rig.stack.suspect):
+    def get(self, setup: Setup, broker: BrokerKind) -> Rig:
+        rig = self._rig
+        if rig is not None and ((rig.setup, rig.broker) != (setup, broker) or rig.stack.suspect):
             self.end()
         if self._rig is None:
-            self._rig = Rig(self._folders.mktemp("rig"), setup)
+            self._rig = Rig(self._folders.mktemp("rig"), setup, broker)
             self._rig.start()
         return self._rig
 
@@ -55,24 +61,35 @@ def rigs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rigs]:
 
 
 def cases() -> list[object]:
-    """Scenario and number of its repetition; those that share a setup follow each other."""
+    """Broker, scenario and number of its repetition; those that share a rig follow each other."""
     in_order = sorted(SCENARIOS.values(), key=lambda s: s.setup.name)
-    return [
-        pytest.param(scenario, repeat, id=f"{scenario.name}-{repeat}")
+    wanted = [
+        (broker, scenario, repeat)
         for repeat in range(REPEATS or 1)
+        for broker in BrokerKind
         for scenario in in_order
-        if REPEATS or scenario.quick
+        if broker in scenario.brokers and (REPEATS or scenario.on_both or broker is BrokerKind.EMBEDDED)
+    ]
+    return [
+        pytest.param(
+            broker.value,
+            scenario,
+            repeat,
+            id=f"{broker.value}-{scenario.name}-{repeat}",
+            marks=pytest.mark.xdist_group(f"{broker.value} {scenario.setup.name} {number // _TOGETHER}"),
+        )
+        for number, (broker, scenario, repeat) in enumerate(wanted)
     ]
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("scenario", "repeat"), cases())
+@pytest.mark.parametrize(("broker_kind", "scenario", "repeat"), cases(), indirect=["broker_kind"])
 def test_nothing_is_lost_or_doubled(
-    rigs: Rigs, scenario: Scenario, repeat: int, record_property: Callable[[str, object], None]
+    rigs: Rigs, broker_kind: str, scenario: Scenario, repeat: int, record_property: Callable[[str, object], None]
 ) -> None:
-    rig = rigs.get(scenario.setup)
+    rig = rigs.get(scenario.setup, BrokerKind(broker_kind))
     try:
-        record_property(RESULT, execute(scenario, repeat, rig))
+        execute(scenario, repeat, rig, lambda result: record_property(RESULT, asdict(result)))
     except BaseException:
         rig.stack.spoil()
         raise

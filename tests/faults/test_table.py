@@ -1,4 +1,4 @@
-"""The table of runs tells what a test run left, and nothing of one that failed."""
+"""The table of runs tells what a test run left, right or wrong, and nothing of one that was not compared."""
 
 from __future__ import annotations
 
@@ -7,29 +7,40 @@ from dataclasses import asdict
 import pytest
 
 from loadtest.document import Document
+from tagpulse.stack.broker import BrokerKind
 from tests.faults.run import FLOOD, Result
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.table import runs_sheet
 
+WHOLE = {(s.name, broker.value) for s in SCENARIOS.values() for broker in s.brokers}
+WHOLE |= {(FLOOD, broker.value) for broker in BrokerKind}
 
-def results(*names: str, failed: tuple[str, ...] = ()) -> Document:
-    runs = [Result(name, "embedded", seed, 1_000, {"kill": 2, "cut": 1}, 9.0) for name in names for seed in (1, 2)]
+
+def results(whole: set[tuple[str, str]], failed: tuple[str, ...] = ()) -> Document:
+    """Two runs of each; the second of each doubles an event."""
+    runs = [
+        Result(name, broker, seed, 1_000, {"kill": 2, "cut": 1}, seed == 0, 0, seed, 9.0)
+        for name, broker in whole
+        for seed in (0, 1)
+    ]
     return {"runs": [asdict(run) for run in runs], "failed": failed}
 
 
 def test_runs_of_a_scenario_are_summed() -> None:
-    rows = runs_sheet(results(*SCENARIOS, FLOOD)).rows
-    assert ("all-workers-killed", "embedded", "2", "2,000", "6") in rows
-    whole = len(SCENARIOS) + 1
-    assert len(rows) == whole + 1
-    assert rows[-1] == ("all", "", f"{2 * whole}", f"{2_000 * whole:,}", f"{6 * whole}")
+    rows = runs_sheet(results(WHOLE)).rows
+    assert ("all-workers-killed", "kafka", "2", "1", "2,000", "6", "0", "1") in rows
+    number = len(WHOLE)
+    assert len(rows) == number + 1
+    assert rows[-1] == (
+        "all", "", f"{2 * number}", f"{number}", f"{2_000 * number:,}", f"{6 * number}", "0", f"{number}",
+    )  # fmt: skip
 
 
-def test_a_failed_run_is_not_published() -> None:
-    with pytest.raises(ValueError, match="failed, so that there is nothing to publish: test_x"):
-        runs_sheet(results(*SCENARIOS, FLOOD, failed=("test_x",)))
+def test_where_a_run_was_not_compared_nothing_is_published() -> None:
+    with pytest.raises(ValueError, match="failed before anything was compared: test_x"):
+        runs_sheet(results(WHOLE, failed=("test_x",)))
 
 
-def test_a_scenario_that_did_not_run_is_named() -> None:
-    with pytest.raises(ValueError, match="did not run: flood"):
-        runs_sheet(results(*SCENARIOS))
+def test_what_did_not_run_is_named() -> None:
+    with pytest.raises(ValueError, match=r"did not run: flood \(kafka\)"):
+        runs_sheet(results(WHOLE - {(FLOOD, "kafka")}))

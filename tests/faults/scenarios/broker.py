@@ -8,6 +8,7 @@ import time
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from loadtest.faults.processes import frozen
+from tagpulse.stack.broker import BrokerKind
 from tests.faults.registry import scenario
 from tests.faults.rig import BY_HAND, SESSION_S, Setup
 from tests.faults.run import Run
@@ -32,6 +33,7 @@ def broker_hung(run: Run) -> None:
     setup=_MANY_LOGS,
     per_second=0,
     rounds=2,
+    brokers=[BrokerKind.EMBEDDED],
 )
 def broker_killed(run: Run) -> None:
     run.stack.sender.send(run.records)
@@ -51,7 +53,7 @@ def broker_killed(run: Run) -> None:
     "the consumer group is forgotten: the next worker comes with one that Kafka does not know",
     "the claims say where to go on",
     setup=BY_HAND,
-    quick=True,
+    on_both=True,
 )
 def group_forgotten(run: Run) -> None:
     for number in range(3):

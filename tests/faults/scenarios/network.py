@@ -52,7 +52,7 @@ for _side in _SIDES:
             f"between workers and {_NAMES[_side]} {_words} for {_CUT_S:.0f} s, {_end}",
             _AFTER_A_CUT[_side],
             name=f"{_side}-cut-{_way}",
-            quick=_way == "answers",
+            on_both=_way == "answers",
         )(cut_off(_side, _toxics, resets=_resets))
 
 
