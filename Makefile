@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Most tests wait for servers most of the time: several processes share them, those of a file stay together.
+# Most tests wait for servers most of the time: several processes share them (tests/conftest.py).
 PROCESSES ?= 3
-PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup
+PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES)
 BENCH_STAMP := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help

@@ -27,28 +27,44 @@ from rich.console import Console
 from loadtest.cube import Cube
 from loadtest.sheets import Sheet, number
 from sinks.analytics import Analytics, Filter, Grain, Period, Side, Step
+from sinks.campaign_answers import CampaignAnswers, Rising
+from sinks.campaigns import Campaign, Campaigns
 from sinks.client import connect
 from sinks.migrations import Retention, migrate
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+    from clickhouse_connect.driver.query import QueryResult
 
 KEPT = Retention(36_500, 36_500)
 _QUICK_ROWS = 100_000
 #: Seconds that an answer may take at the 95th percentile; those that must be quicker.
 TARGET_S, TARGETS_S = 1.0, {"countries of a sticker, year": 0.2}
-Question = Callable[[Analytics], list[dict[str, Any]]]
+_CAMPAIGN = Campaign("spring", ("tag2", "tag5", "tag50"), ("sticker1", "sticker2", "sticker9"))
+_RISER, _RISER_EVENTS, _USUAL_EVENTS = "risen", 1_000, 100_000
+Question = Callable[["Watched"], list[dict[str, Any]]]
 
 
 class Watched(Analytics):
-    """Remembers how many rows the latest answer was read from."""
+    """Remembers how many rows the latest answer was read from, also one of `campaigns`."""
 
     rows_read = 0
 
-    def _run(self, query: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
-        found = self._client.query(query, parameters=dict(parameters))
-        self.rows_read = int(found.summary["read_rows"])
-        return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
+    def __init__(self, client: Client) -> None:
+        super().__init__(_Watching(client, self))  # type: ignore[arg-type]
+        self.campaigns = CampaignAnswers(self._client)
+
+
+class _Watching:
+    """A client, as far as answers need one."""
+
+    def __init__(self, client: Client, watched: Watched) -> None:
+        self._client, self._watched = client, watched
+
+    def query(self, query: str, parameters: dict[str, object]) -> QueryResult:
+        found = self._client.query(query, parameters=parameters)
+        self._watched.rows_read = int(found.summary["read_rows"])
+        return found
 
 
 def questions(year: int) -> dict[str, Question]:
@@ -61,6 +77,7 @@ def questions(year: int) -> dict[str, Question]:
     heart = Filter(stickers=["sticker1"])
     half = Period(datetime(year, 7, 1, tzinfo=UTC), whole.until, Grain.DAY)
     first_half = Period(whole.since, half.since, Grain.DAY)
+    noon = _noon(year)
     return {
         "total of a tag, year": lambda a: a.totals(whole, hashtag="tag1"),
         "total of all videos, year": lambda a: a.totals(whole),
@@ -95,7 +112,39 @@ def questions(year: int) -> dict[str, Question]:
         ),
         "two months of a tag": lambda a: a.compare(view, Side(may, Filter("tag1")), Side(april, Filter("tag1"))),
         "two tags, year": lambda a: a.compare(view, Side(whole, Filter("tag1")), Side(whole, Filter("tag2"))),
+        "total of a campaign, year": lambda a: a.campaigns.totals(_CAMPAIGN.name, whole),
+        "series of a campaign by day, month": lambda a: a.campaigns.series(_CAMPAIGN.name, may),
+        "countries of a campaign, year": lambda a: a.campaigns.countries(_CAMPAIGN.name, view, whole),
+        "hashtags of a campaign, year": lambda a: a.campaigns.hashtags(_CAMPAIGN.name, whole),
+        "hashtags that rise, against 7 days": lambda a: a.campaigns.rising(view, noon, by=Rising(grain="hour")),
+        "hashtags that rise, against 28 days": lambda a: a.campaigns.rising(
+            view, noon, by=Rising(days=28, grain="hour")
+        ),
+        "hashtags that rise, in each country": lambda a: a.campaigns.rising(
+            view, noon, country="*", by=Rising(grain="hour", minimum=5)
+        ),
     }
+
+
+def prepare(writer: Client, year: int) -> None:
+    """Define a campaign after all its events, and make a hashtag rise, if that was not done before."""
+    campaigns = Campaigns(writer)
+    if campaigns.newest(_CAMPAIGN.name) is not None:
+        return
+    campaigns.define(_CAMPAIGN, 0)
+    # What a forgotten claim would leave behind: without the campaign's definition, up to the end of the year.
+    columns = ["topic", "incarnation", "partition", "rules", "last_clock", "next_offset"]
+    end = datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()
+    writer.insert("rules_used", [["video-views", 0, 0, "of the cube", end, 1]], column_names=columns)
+    columns = ["window_start", "event_type", "country", "hashtag", "events"]
+    hours = [_noon(year) - timedelta(hours=1, days=days) for days in range(8)]
+    rows = [[hour, "video_view", "US", "", _USUAL_EVENTS] for hour in hours]
+    rows += [[hours[0], "video_view", "US", tag, _RISER_EVENTS] for tag in ("", _RISER)]
+    writer.insert("engagement_hour", rows, column_names=columns)
+
+
+def _noon(year: int) -> datetime:
+    return datetime(year, 6, 15, 12, tzinfo=UTC)
 
 
 def measure(ask: Watched, question: Question, repeats: int) -> dict[str, float]:
@@ -165,6 +214,7 @@ def main() -> None:
         if not writer.query("SELECT count() FROM engagement_day").result_rows[0][0]:
             for done in cube.fill(writer):
                 console.print(f"{datetime.now(UTC):%H:%M:%S} {done}", highlight=False)
+        prepare(writer, cube.year)
         ask = Watched(analyst)
         stored = {row["table"]: row for row in Analytics(writer).storage() if row["table"].startswith("engagement_")}
         found = {}

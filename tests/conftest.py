@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from sinks.client import connect
 from sinks.migrations import Retention, migrate
@@ -30,13 +32,20 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests: those of a file go to one, which starts its servers once."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            shared = item.path.parent if item.path.parent.name == "kafka" else item.path
-            item.add_marker(pytest.mark.xdist_group(str(shared.relative_to(item.config.rootpath / "tests"))))
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Where several processes share the tests: those that share servers go to one, which starts them once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        if path.startswith("tests/kafka/"):
+            return "tests/kafka"
+        # By far the most of all files: a process for each broker, which the first parameter names.
+        return f"{path} {test.partition('-')[0]}" if path == "tests/faults/test_scenarios.py" else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """For `pytest -n`."""
+    return _ByFile(config, log)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,6 @@ from tests.faults.table import PAGE, published, rendered
 pytestmark = pytest.mark.faults
 
 REPEATS = int(os.environ.get("FAULTS_REPEATS", "0"))
-#: So many go to one process at least, where several share the tests.
-_TOGETHER = 12
 
 
 class Rigs:
@@ -63,22 +61,12 @@ def rigs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rigs]:
 def cases() -> list[object]:
     """Broker, scenario and number of its repetition; those that share a rig follow each other."""
     in_order = sorted(SCENARIOS.values(), key=lambda s: s.setup.name)
-    wanted = [
-        (broker, scenario, repeat)
+    return [
+        pytest.param(broker.value, scenario, repeat, id=f"{broker.value}-{scenario.name}-{repeat}")
         for repeat in range(REPEATS or 1)
         for broker in BrokerKind
         for scenario in in_order
         if broker in scenario.brokers and (REPEATS or scenario.on_both or broker is BrokerKind.EMBEDDED)
-    ]
-    return [
-        pytest.param(
-            broker.value,
-            scenario,
-            repeat,
-            id=f"{broker.value}-{scenario.name}-{repeat}",
-            marks=pytest.mark.xdist_group(f"{broker.value} {scenario.setup.name} {number // _TOGETHER}"),
-        )
-        for number, (broker, scenario, repeat) in enumerate(wanted)
     ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loadtest.cube import COUNTRIES, Cube, generator
-from loadtest.queries import TARGETS_S, Watched, measure, questions, sheet
+from loadtest.queries import TARGETS_S, Watched, measure, prepare, questions, sheet
 from sinks.client import connect
 from sinks.migrations import Retention, migrate
 from tests.conftest import Server
@@ -38,6 +38,7 @@ def filled(clickhouse: Server) -> Iterator[Client]:
     client = connect(clickhouse.url, clickhouse.user, clickhouse.password)
     migrate(client, "test_cube", Retention(36_500, 36_500))
     assert len(list(CUBE.fill(client))) == 14
+    prepare(client, CUBE.year)
     yield client
     client.command("DROP DATABASE test_cube")
     client.close()
@@ -86,6 +87,21 @@ def test_totals_and_rankings_equal_the_truth(rows: list[Row], answers: dict[str,
         (month, events([row for row in rows if row.at.month == month], kind="video_view", tag="tag1"))
         for month in range(1, 13)
     ]
+
+
+def test_answers_about_campaigns_and_rises_equal_the_truth(
+    rows: list[Row], answers: dict[str, list[dict[str, Any]]]
+) -> None:
+    """The campaign was defined after its events: what is known of views lies between the greatest tag and the sum."""
+    of_tags = [events(rows, kind="video_view", tag=tag) for tag in ("tag2", "tag5", "tag50")]
+    [total] = [row for row in answers["total of a campaign, year"] if row["event_type"] == "video_view"]
+    assert max(of_tags) <= total["at_least"] < total["at_most"] == sum(of_tags)
+    uses = [events(rows, kind="sticker_use", tag="", sticker=name) for name in ("sticker1", "sticker2", "sticker9")]
+    [total] = [row for row in answers["total of a campaign, year"] if row["event_type"] == "sticker_use"]
+    assert total["at_least"] == total["at_most"] == sum(uses)
+    for days in (7, 28):
+        first = answers[f"hashtags that rise, against {days} days"][0]
+        assert (first["hashtag"], first["events"]) == ("risen", 1_000)
 
 
 def test_a_large_union_is_within_the_stated_error(rows: list[Row], answers: dict[str, list[dict[str, Any]]]) -> None:
