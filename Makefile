@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Most tests wait for servers most of the time: several processes share them (tests/conftest.py).
 PROCESSES ?= 3
-PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES)
+PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --no-loadscope-reorder
 BENCH_STAMP := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help

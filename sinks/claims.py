@@ -30,6 +30,14 @@ _COLUMNS = (
     " clock, rules, records, rejects, months, last_offset, last_checksum"
 )
 
+#: Condition on a row of `claims` or `backfill_claims`: of the incarnation in force. What an older one left open nobody
+#: can finish, and nobody has to wait for.
+IN_FORCE = (
+    "incarnation = (SELECT mapFromArrays(groupArray(name), groupArray(newest)) FROM"
+    " (SELECT toString(topic) AS name, max(incarnation) AS newest FROM incarnations GROUP BY name)"
+    ")[splitByChar('@', toString(topic))[1]]"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Log:

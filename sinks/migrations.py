@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from sinks.claims import IN_FORCE
 from sinks.client import check_identifier, first_line, quoted
 from sinks.errors import MigrationError
 
@@ -138,7 +139,7 @@ def _migrate(client: Client, database: str, retention: Retention, login: tuple[s
                 f"{migration.name} was edited after it had been applied to {database}: "
                 "restore the file and put the change into a new migration"
             )
-    yield from _apply_views(client, database)
+    yield from _apply_views(client, database, retention)
     _fill_countries(client)
     _replace_dictionaries(client, database, login)
     yield from _apply_ttls(client, database, retention)
@@ -158,8 +159,8 @@ def _refuse_while_claims_are_open(client: Client, *, backfills: bool) -> None:
     claims = "SELECT topic, incarnation, partition, first, next, done FROM "
     every = f"{claims} claims UNION ALL {claims} backfill_claims" if backfills else f"{claims} claims"
     open_claims = client.query(
-        f"SELECT topic, partition, first, next FROM ({every}) GROUP BY topic, incarnation, partition, first, next"
-        " HAVING max(done) = 0 LIMIT 5"
+        f"SELECT topic, partition, first, next FROM ({every}) WHERE {IN_FORCE}"
+        " GROUP BY topic, incarnation, partition, first, next HAVING max(done) = 0 LIMIT 5"
     ).result_rows
     if open_claims:
         raise MigrationError(
@@ -174,16 +175,42 @@ def shipped_views() -> dict[str, str]:
     texts = {entry.name.removesuffix(".sql"): entry.read_text() for entry in files("sinks").joinpath("views").iterdir()}
     views = {check_identifier(name): texts[name] for name in sorted(texts) if not name.startswith("_")}
     # What is in common may use what is in common: `_question` stands on `_engagement`.
-    for common in ("_question", "_engagement", "_step", "_event_type"):
+    for common in ("_question", "_engagement", "_chosen", "_step", "_event_type"):
         filling = "\n".join(line for line in texts[common].splitlines() if not line.startswith("--"))
         views = {name: text.replace(f"{{{common[1:]}}}", filling) for name, text in views.items()}
-    return views
+    return {
+        name: text.replace("{lengths}", _lengths(text)).replace("{first}", _first(text)) for name, text in views.items()
+    }
 
 
-def _apply_views(client: Client, database: str) -> Iterator[str]:
+_MOMENTS = re.compile(r"\{(\w+):DateTime\('UTC'\)\}")
+
+
+def _lengths(view: str) -> str:
+    """Seconds, as a ClickHouse array, of which every window that `view` may read must be a divisor."""
+    found = [f"toUInt32({{{name}:DateTime('UTC')}})" for name in sorted({*_MOMENTS.findall(view)})]
+    found += [f"{{{name}:UInt32}}" for name in ("size", "hop") if f"{{{name}:UInt32}}" in view]
+    if "{step:String}" in view:
+        found.append("multiIf({step:String} = 'minute', 60, {step:String} = 'hour', 3600, 86400)")
+    if "{at:" in view:
+        found.append("3600")  # what is on the rise is asked of an hour
+    return f"[{', '.join(found)}]"
+
+
+def _first(view: str) -> str:
+    """The first moment that `view` asks for, as an expression."""
+    names = sorted({name for name in _MOMENTS.findall(view) if name.startswith("since")})
+    since = [f"{{{name}:DateTime('UTC')}}" for name in names]
+    return f"arrayMin([{', '.join(since)}])" if since else "{at:DateTime('UTC')} - toIntervalDay({days:UInt16})"
+
+
+def _apply_views(client: Client, database: str, retention: Retention) -> Iterator[str]:
     # Views hold no data, so they are replaced whenever their text changes, without a number.
     for name, text in shipped_views().items():
         sql = text.replace("{database}", database)
+        # A day of margin: a TTL takes whole rows at a time of its own choosing.
+        for grain, days in (("minute", retention.minute_days), ("hour", retention.hour_days)):
+            sql = sql.replace(f"{{{grain}_days}}", str(days - 1))
         checksum = hashlib.sha256(sql.encode()).hexdigest()
         current = client.query(
             "SELECT comment FROM system.tables WHERE database = {d:String} AND name = {n:String}",

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from sinks.claims import IN_FORCE
 from sinks.client import first_line
 from sinks.delta import RECEIPT, month_begin, next_month
 from sinks.errors import QueryError, RebuildError
@@ -34,8 +35,8 @@ _FLOORS = {
     Grain.HOUR: "toStartOfHour(window_start)",
     Grain.DAY: "toDateTime(toStartOfDay(window_start), 'UTC')",
 }
-_CLAIMS = """
-SELECT count(), countIf(NOT finished), max(newest), dateDiff('millisecond', max(newest), now64(3)) / 1000
+_CLAIMS = f"""
+SELECT count(), countIf(NOT finished AND {IN_FORCE}), max(newest), dateDiff('millisecond', max(newest), now64(3)) / 1000
 FROM
 (
     SELECT topic, incarnation, partition, first, next, max(done) AS finished, max(claimed_at) AS newest

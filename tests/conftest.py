@@ -20,6 +20,7 @@ from xdist.scheduler import LoadScopeScheduling
 from sinks.client import connect
 from sinks.migrations import Retention, migrate
 from tests.brokers import require_kafka
+from tests.faults.reporting import pytest_terminal_summary as pytest_terminal_summary
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client

@@ -1,12 +1,12 @@
--- What `{engagement}` stands for in the views: the counts at the grain that the parameter `grain` names. The other two
--- conditions are false before anything is read. The enum refuses a word that is no grain, which would else find nothing.
+-- What `{engagement}` stands for in the views: the counts at the grain that is chosen. The other two conditions are false
+-- before anything is read.
 (
     SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_minute
-    WHERE CAST({grain:String}, 'Enum8(''minute'' = 1, ''hour'' = 2, ''day'' = 3)') = 'minute'
+    WHERE {chosen} = 'minute'
     UNION ALL
     SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_hour
-    WHERE CAST({grain:String}, 'Enum8(''minute'' = 1, ''hour'' = 2, ''day'' = 3)') = 'hour'
+    WHERE {chosen} = 'hour'
     UNION ALL
     SELECT event_type, country, hashtag, sticker, window_start, events, videos FROM engagement_day
-    WHERE CAST({grain:String}, 'Enum8(''minute'' = 1, ''hour'' = 2, ''day'' = 3)') = 'day'
+    WHERE {chosen} = 'day'
 )

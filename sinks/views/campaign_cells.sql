@@ -1,5 +1,5 @@
 -- What the other views of a campaign are added up from: per event type, country and window, how much at least, at most?
--- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (minute | hour | day),
+-- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (auto | minute | hour | day),
 --   own_period (1: only the campaign's own period, 0: also outside of it).
 -- Units: at_least, at_most = creations, uses or views; videos = state of the distinct videos (sticker_use only).
 -- Creations and views: of events with any of the campaign's hashtags. Windows from exact_from on are read from the

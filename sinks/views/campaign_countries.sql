@@ -1,6 +1,6 @@
 -- In which countries did a campaign do best, for one event type?
 -- Parameters: campaign (its name, without @), event (video_creation | sticker_use | video_view), since and until (UTC,
---   [since, until)), grain (minute | hour | day), limit,
+--   [since, until)), grain (auto | minute | hour | day), limit,
 --   own_period (1: only the campaign's own period, 0: also outside of it).
 -- Units: as in campaign_totals; share = at_most of the country in that of all countries, 0 to 1.
 SELECT

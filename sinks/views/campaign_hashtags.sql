@@ -1,5 +1,5 @@
 -- Which hashtags of a campaign brought most? Each for itself: an event with two of them stands in both rows.
--- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (minute | hour | day), limit,
+-- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (auto | minute | hour | day), limit,
 --   own_period (1: only the campaign's own period, 0: also outside of it).
 -- Units: creations and views, exact at any time.
 WITH

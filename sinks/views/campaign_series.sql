@@ -1,5 +1,5 @@
 -- How did a campaign go, window by window? Windows without events are absent.
--- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (minute | hour | day),
+-- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (auto | minute | hour | day),
 --   own_period (1: only the campaign's own period, 0: also outside of it).
 -- Units: as in campaign_totals, per window of the grain.
 SELECT

@@ -1,5 +1,5 @@
 -- How much has a campaign brought in total: creations, sticker uses, views?
--- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (minute | hour | day),
+-- Parameters: campaign (its name, without @), since and until (UTC, [since, until)), grain (auto | minute | hour | day),
 --   own_period (1: only the campaign's own period, 0: also outside of it).
 -- Units: at_least and at_most bound creations, uses or views; they are equal, and exact is 1, where the answer is exact.
 --   videos = distinct videos (sticker_use only, within about 1 %), of the union of stickers and hashtags at any time.

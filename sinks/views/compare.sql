@@ -1,6 +1,6 @@
 -- How do two sides compare: two periods, two tags or groups, two sets of stickers or countries?
 -- Parameters: event; for each side a and b: hashtag_a ('' = all videos, '@name' = a group of tags), stickers_a and countries_a
---   (arrays, [] = any), since_a and until_a (UTC, [since, until)), and the same with _b; grain (minute | hour | day).
+--   (arrays, [] = any), since_a and until_a (UTC, [since, until)), and the same with _b; grain (auto | minute | hour | day).
 -- Units: events_a, events_b; difference = a - b; ratio = a / b, NULL where b is 0; videos_a, videos_b = distinct videos
 --   (sticker_use only, within about 1 %); videos_either = distinct videos of both together, one union. What both have is
 --   videos_a + videos_b - videos_either, with the errors of all three.

@@ -1,6 +1,6 @@
 -- On how many videos, over a group of stickers and hashtags together? One union, not a sum: a video with two of them is one.
 -- Parameters: stickers, hashtags and countries (arrays, [] = any): videos that got one of the stickers while they carried one of
---   the hashtags, in one of the countries; since and until (UTC, [since, until)), grain (minute | hour | day).
+--   the hashtags, in one of the countries; since and until (UTC, [since, until)), grain (auto | minute | hour | day).
 -- Units: videos = distinct videos, estimated; videos_low and videos_high = three standard errors (0.81 % each) around it.
 --   uses_at_least and uses_at_most: uses of the stickers on them; the same number unless there are several hashtags, since
 --   a use on a video with two of them stands in the row of each.

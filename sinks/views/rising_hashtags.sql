@@ -1,7 +1,7 @@
 -- Which hashtags are on the rise: in the last hour far more often used than at this hour of the days before?
 -- Parameters: event (video_creation | sticker_use | video_view), country ('' = the world, '*' = each country by itself),
 --   at (UTC, end of the hour; a window of the grain begins there), days (how many days before to compare with, at least 2),
---   minimum (events that a tag must have in the hour), z (how sure: standard deviations of the bound), grain (minute | hour),
+--   minimum (events that a tag must have in the hour), z (how sure: standard deviations of the bound), grain (auto | minute | hour),
 --   limit (rows; with '*', rows per country).
 -- Units: events = in the last hour; usual = what the days before let expect; ratio = events / usual; score = lower bound of
 --   the ratio, shrunk towards 1. Only tags with score > 1 are listed, highest first.

@@ -2,7 +2,7 @@
 -- Parameters: step (minute | hour | day | week | month; weeks begin on Monday, as in ISO 8601, all in UTC),
 --   event (video_creation | sticker_use | video_view), hashtag ('' = all videos, '@name' = a group of tags),
 --   stickers and countries (arrays, [] = any), since and until (UTC, [since, until)),
---   grain (minute | hour | day, see docs/queries.md; not coarser than the step).
+--   grain (auto | minute | hour | day, see docs/queries.md; not coarser than the step).
 -- Units: begins = begin of the step, UTC; events = uses, creations or views; videos = distinct videos within the step
 --   (sticker_use only, within about 1 %): not to be added up over steps.
 -- Steps without events have no row. A week or month that [since, until) cuts holds what lies inside of it.

@@ -1,7 +1,7 @@
 -- Which hashtags, stickers or countries lead, by events or by distinct videos?
 -- Parameters: of (hashtag | sticker | country), measure (events | videos), event (video_creation | sticker_use | video_view),
 --   hashtags, stickers and countries (arrays, [] = no filter), since and until (UTC, [since, until)), grain
---   (minute | hour | day, see docs/queries.md), limit.
+--   (auto | minute | hour | day, see docs/queries.md), limit.
 -- Units: display = how people write it; events = uses, creations or views; videos = distinct videos (sticker_use only, within about 1 %).
 -- Of hashtags, `hashtags` are the ones to compare, and a video with several stands in the row of each: the rows must not be
 -- added up. Of stickers and countries, `hashtags` may hold one (which stickers go with a tag?): more would count a

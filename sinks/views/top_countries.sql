@@ -1,6 +1,6 @@
 -- Which countries lead, for one event type, and optionally for one hashtag and one sticker?
 -- Parameters: event (video_creation | sticker_use | video_view), hashtag ('' = all videos), sticker ('' = any),
---   since and until (UTC, [since, until)), grain (minute | hour | day, see docs/queries.md), limit.
+--   since and until (UTC, [since, until)), grain (auto | minute | hour | day, see docs/queries.md), limit.
 -- Units: events = uses, creations or views; videos = distinct videos (sticker_use only, within about 1 %).
 SELECT
     counts.country AS country,

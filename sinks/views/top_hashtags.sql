@@ -1,6 +1,6 @@
 -- Which hashtags lead, for one event type, and optionally in one country and on one sticker?
 -- Parameters: event (video_creation | sticker_use | video_view), country ('' = all), sticker ('' = any),
---   since and until (UTC, [since, until)), grain (minute | hour | day, see docs/queries.md), limit.
+--   since and until (UTC, [since, until)), grain (auto | minute | hour | day, see docs/queries.md), limit.
 -- Units: events = uses, creations or views; videos = distinct videos (sticker_use only, within about 1 %).
 -- First the leaders by their events alone, then their videos: sketches of all hashtags would not fit into memory.
 -- The few rows of the answer are on the right of the join: the names, of which there are many, are only read.

@@ -1,6 +1,6 @@
 -- How much in total, per event type, for one hashtag or group of tags, optionally in one country, on one sticker?
 -- Parameters: hashtag ('' = all videos, '@name' = a group of tags), country ('' = all), sticker ('' = any),
---   since and until (UTC, [since, until)), grain (minute | hour | day, see docs/queries.md).
+--   since and until (UTC, [since, until)), grain (auto | minute | hour | day, see docs/queries.md).
 -- Units: events = creations, uses or views; videos = distinct videos (sticker_use only, within about 1 %).
 SELECT
     event_type,

@@ -96,16 +96,22 @@ class Ledger:
         return found + broken_chains(client)
 
     def lost_and_doubled(self, client: Client) -> tuple[int, int]:
-        """Events that are missing in the counts of all videos by minute and in the rejects, and those too many there.
+        """Events that are missing in the counts of all videos and in the rejects, and those too many there.
 
-        What is lost and doubled within one of these keys balances out; `differences` looks at finer ones.
+        By minute, hour and day: the grain that has most of them. What is lost and doubled within one of these keys
+        balances out; `differences` looks at finer ones.
         """
+        found = [self._wrong_events(client, grain) for grain in ("minute", "hour", "day")]
+        return max(lost for lost, _ in found), max(doubled for _, doubled in found)
+
+    def _wrong_events(self, client: Client, grain: str) -> tuple[int, int]:
         truth = self.settle()
-        every = {key: events for key, events in truth.events["minute"].items() if not key[2]}
+        every = {key: events for key, events in truth.events[grain].items() if not key[2]}
         wanted: Counter[object] = Counter(every) + Counter(truth.rejects)
         counts = client.query(
-            "SELECT event_type, country, '', sticker, window_start, sum(events) FROM engagement_minute"
+            "SELECT event_type, country, '', sticker, window_start, sum(events) FROM {table:Identifier}"
             " WHERE hashtag = '' AND event_type != '__receipt' GROUP BY event_type, country, sticker, window_start",
+            parameters={"table": f"engagement_{grain}"},
             query_tz="UTC",
             tz_mode="aware",
         ).result_rows

@@ -79,10 +79,11 @@ def test_the_ledger_tells_what_is_lost_and_doubled(stack: Stack, batch: Batch) -
     counted_for = sum(events for key, events in batch.rows.items() if not key[2])
     assert counted_for >= len(batch.events)
     assert stack.ledger.lost_and_doubled(stack.client) == (0, 0)
-    with added(stack, "engagement_minute", batch.rows, 1):
-        assert stack.ledger.lost_and_doubled(stack.client) == (0, counted_for)
-    with added(stack, "engagement_minute", batch.rows, -1):
-        assert stack.ledger.lost_and_doubled(stack.client) == (counted_for, 0)
+    for table in TABLES:
+        with added(stack, table, at(table, batch.rows), 1):
+            assert stack.ledger.lost_and_doubled(stack.client) == (0, counted_for)
+        with added(stack, table, at(table, batch.rows), -1):
+            assert stack.ledger.lost_and_doubled(stack.client) == (counted_for, 0)
 
 
 def test_all_equal(stack: Stack, batch: Batch) -> None:

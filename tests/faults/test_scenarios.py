@@ -13,8 +13,8 @@ from dataclasses import asdict
 import pytest
 
 from tagpulse.stack.broker import BrokerKind
-from tests.faults.conftest import RESULT
 from tests.faults.registry import Scenario
+from tests.faults.reporting import RESULT
 from tests.faults.rig import Rig, Setup
 from tests.faults.run import execute
 from tests.faults.scenarios import SCENARIOS

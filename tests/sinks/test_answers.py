@@ -381,6 +381,70 @@ def call(view: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return f"SELECT * FROM {view}({arguments})", values
 
 
+# ---- the grain that a view chooses by itself ----------------------------------------------------------
+
+
+def read(client: Client, view: str, given: dict[str, Any]) -> tuple[list[Any], int]:
+    """An answer, and the rows that were read for it, whatever was asked before."""
+    found = client.query(*call(view, given), settings={"use_query_condition_cache": 0})
+    return list(found.result_rows), int(found.summary["read_rows"])
+
+
+def bounds(view: str, period: Period) -> dict[str, datetime]:
+    names = (name for name, kind in view_parameters(view).items() if kind == "DateTime('UTC')")
+    return {name: period.until if "until" in name else period.since for name in names}
+
+
+@pytest.mark.parametrize("period", [YEAR, ODD, NIGHT], ids=lambda period: period.grain.value)
+@pytest.mark.parametrize(
+    "view", [view for view in shipped_views() if {"since", "since_a"} & view_parameters(view).keys()]
+)
+def test_a_view_reads_the_coarsest_grain_that_is_exact(client: Client, view: str, period: Period) -> None:
+    if "grain" not in view_parameters(view):
+        pytest.skip("it reads no counts")
+    chosen, named = (
+        read(client, view, {"grain": grain, "measure": "videos", **bounds(view, period)})
+        for grain in ("auto", period.grain.value)
+    )
+    assert chosen == named
+
+
+@pytest.mark.parametrize(("step", "grain"), [("minute", "minute"), ("hour", "hour"), ("week", "day")])
+def test_steps_and_hops_are_whole_windows_too(client: Client, step: str, grain: str) -> None:
+    lengths = {"minute": 60, "hour": 7_200, "week": 604_800}
+    for view, given in (
+        ("series", {"step": step}),
+        ("cumulative", {"step": step}),
+        ("hopping", {"size": 2 * lengths[step], "hop": lengths[step]}),
+    ):
+        day = bounds(view, Period(at("2024-02-26"), at("2024-03-25"), Grain.DAY))
+        chosen, named = (read(client, view, {"grain": name, **given, **day}) for name in ("auto", grain))
+        assert chosen == named
+        assert chosen[0]
+
+
+@pytest.mark.parametrize(("end", "grain"), [("2024-03-01T12:00", "hour"), ("2024-03-01T12:01", "minute")])
+def test_a_rise_is_asked_of_hours_where_they_are_whole(client: Client, end: str, grain: str) -> None:
+    chosen, named = (read(client, "rising_hashtags", {"grain": name, "at": at(end)}) for name in ("auto", grain))
+    assert chosen == named
+
+
+def test_a_grain_that_is_not_kept_is_never_chosen(clickhouse: Server) -> None:
+    client = connect(clickhouse.url, clickhouse.user, clickhouse.password)
+    migrate(client, "test_kept", Retention(30, 400))
+    try:
+        assert client.query(*call("totals", {"grain": "auto", **bounds("totals", YEAR)})).result_rows == []
+        for period, kept in ((ODD, "hours"), (NIGHT, "minutes")):
+            with pytest.raises(DatabaseError, match=f"{kept} are not kept since then"):
+                client.query(*call("totals", {"grain": "auto", **bounds("totals", period)}))
+            with pytest.raises(DatabaseError, match=f"{kept} are not kept since then"):
+                client.query(*call("compare", {"grain": "auto", **bounds("compare", period)}))
+            assert not client.query(*call("totals", {"grain": period.grain, **bounds("totals", period)})).result_rows
+    finally:
+        client.command("DROP DATABASE test_kept")
+        client.close()
+
+
 PARAMETERS = [(view, name, kind) for view in shipped_views() for name, kind in view_parameters(view).items()]
 FIXED = {"event", "grain", "step", "of", "measure"}
 

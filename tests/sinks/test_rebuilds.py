@@ -174,7 +174,12 @@ def test_it_is_refused_while_workers_count(filled: Client, monkeypatch: pytest.M
     opened = claims.claim(Claim(VIEWS, tail.next, tail.next + 5, uuid4(), "w", 0.0, "r", 5), tail)
     damage(filled, Grain.HOUR)
     before = found(filled, Grain.HOUR)
-    with pytest.raises(RebuildError, match="claims are open"):
+    lost = claims.begin(Log("sticker-uses", 0, 9), 0, "w", uuid4())
+    claims.claim(Claim(lost.log, 0, 5, uuid4(), "w", 0.0, "r", 5), lost)
+    with pytest.raises(RebuildError, match="2 claims are open"):
+        rebuild(filled, Grain.HOUR)
+    claims.start_incarnation("sticker-uses", "the log was lost: nobody could ever finish its claim")
+    with pytest.raises(RebuildError, match="1 claims are open"):
         rebuild(filled, Grain.HOUR)
     claims.done(opened)
     monkeypatch.setattr("sinks.rebuilds._PATIENCE_S", -3600.0)

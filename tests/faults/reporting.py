@@ -24,12 +24,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if name == RESULT
     ]
     if path := os.environ.get("FAULTS_RESULTS"):
-        # A run that was compared is a result, even a wrong one; these are not.
+        # A run that was compared is a result, even a wrong one. What failed in another way is not.
         failed = [
             report.nodeid
             for what in ("failed", "error")
             for report in terminalreporter.getreports(what)
-            if RESULT not in dict(report.user_properties)
+            if report.when != "call" or dict(report.user_properties).get(RESULT, {"right": True})["right"]
         ]
         command = f"make test-faults-long FAULTS_REPEATS={os.environ.get('FAULTS_REPEATS', '0')}"
         Path(path).write_bytes(encode(header("faults", command) | {"runs": results, "failed": failed}))
