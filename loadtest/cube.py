@@ -1,4 +1,4 @@
-"""Fills the cube's tables with synthetic rows, by the hour and by the day, straight into them."""
+"""Fills the cube's tables with synthetic rows, straight into them: a year of hours and of days, a month of minutes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ COUNTRIES = (
     "RO", "CZ", "HU", "GR", "PT", "NL", "BE", "SE", "NO", "DK", "FI", "IE", "AT", "CH", "ZZ",
 )
 # fmt: on
-_TABLES = {"engagement_hour": "window_start", "engagement_day": "toDateTime(toStartOfDay(window_start), 'UTC')"}
+_TABLES = {
+    "engagement_minute": "window_start + 60 * (cityHash64(window_start, country, hashtag, events) % 60)",
+    "engagement_hour": "window_start",
+    "engagement_day": "toDateTime(toStartOfDay(window_start), 'UTC')",
+}
 #: As large as memory allows: fewer parts to merge.
 _SETTINGS = {
     "max_insert_threads": 1,
@@ -60,6 +64,8 @@ class Cube:
         """Insert month by month, then merge. Yields what was done."""
         for number, parameters in enumerate(self.months(), 1):
             for table, window in _TABLES.items():
+                if table == "engagement_minute" and number < 12:
+                    continue  # minutes are kept for 30 days
                 client.command(
                     f"INSERT INTO {table} SELECT {window} AS window_start, event_type, country, hashtag, sticker,"  # noqa: S608
                     f" events, arrayReduce('uniqCombined64State(14)', ids) AS videos, 0 AS landed FROM ({generator()})",

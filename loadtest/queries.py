@@ -1,8 +1,8 @@
 """How long the views take on a large cube: `python -m loadtest.queries`.
 
-Starts an embedded ClickHouse of its own, fills a year of hours and days with synthetic rows (loadtest/cube.sql), and
-asks every question of the list again and again, with the analyst's login. The first time is not counted. A machine
-that does something else meanwhile shows in the milliseconds and not in the rows read.
+Starts an embedded ClickHouse of its own, fills a year of hours and days, and a month of minutes, with synthetic rows
+(loadtest/cube.sql), and asks every question of the list again and again, with the analyst's login. The first time is
+not counted. A machine that does something else meanwhile shows in the milliseconds and not in the rows read.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def questions(year: int) -> dict[str, Question]:
     heart = Filter(stickers=["sticker1"])
     half = Period(datetime(year, 7, 1, tzinfo=UTC), whole.until, Grain.DAY)
     first_half = Period(whole.since, half.since, Grain.DAY)
-    noon = _noon(year)
+    noon, late = _noon(year, 6), _noon(year, 12)
+    now = Period(late - timedelta(minutes=90), late - timedelta(minutes=1), Grain.MINUTE)
     return {
         "total of a tag, year": lambda a: a.totals(whole, hashtag="tag1"),
         "total of all videos, year": lambda a: a.totals(whole),
@@ -102,6 +103,7 @@ def questions(year: int) -> dict[str, Question]:
         "top hashtags on a sticker by videos, month": lambda a: a.top(
             "hashtag", use, may, measure="videos", stickers=["sticker1"]
         ),
+        "top hashtags by uses, year": lambda a: a.top("hashtag", use, whole),
         "top stickers by videos, year": lambda a: a.top("sticker", use, whole, measure="videos"),
         "top stickers with a tag, year": lambda a: a.top("sticker", use, whole, hashtags=["tag1"]),
         "distinct videos of 3 stickers, year": lambda a: a.distinct_videos(
@@ -120,6 +122,9 @@ def questions(year: int) -> dict[str, Question]:
         "hashtags that rise, against 28 days": lambda a: a.campaigns.rising(
             view, noon, by=Rising(days=28, grain="hour")
         ),
+        "hashtags that rise, by the minute": lambda a: a.campaigns.rising(view, late),
+        "top hashtags by views, 89 minutes": lambda a: a.top("hashtag", view, now),
+        "series of all views by the minute, 89 minutes": lambda a: a.series(view, now, Step.MINUTE),
         "hashtags that rise, in each country": lambda a: a.campaigns.rising(
             view, noon, country="*", by=Rising(grain="hour", minimum=5)
         ),
@@ -137,14 +142,15 @@ def prepare(writer: Client, year: int) -> None:
     end = datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()
     writer.insert("rules_used", [["video-views", 0, 0, "of the cube", end, 1]], column_names=columns)
     columns = ["window_start", "event_type", "country", "hashtag", "events"]
-    hours = [_noon(year) - timedelta(hours=1, days=days) for days in range(8)]
-    rows = [[hour, "video_view", "US", "", _USUAL_EVENTS] for hour in hours]
-    rows += [[hours[0], "video_view", "US", tag, _RISER_EVENTS] for tag in ("", _RISER)]
-    writer.insert("engagement_hour", rows, column_names=columns)
+    for table, noon in (("engagement_hour", _noon(year, 6)), ("engagement_minute", _noon(year, 12))):
+        hours = [noon - timedelta(hours=1, days=days) for days in range(8)]
+        rows = [[hour, "video_view", "US", "", _USUAL_EVENTS] for hour in hours]
+        rows += [[hours[0], "video_view", "US", tag, _RISER_EVENTS] for tag in ("", _RISER)]
+        writer.insert(table, rows, column_names=columns)
 
 
-def _noon(year: int) -> datetime:
-    return datetime(year, 6, 15, 12, tzinfo=UTC)
+def _noon(year: int, month: int) -> datetime:
+    return datetime(year, month, 15, 12, tzinfo=UTC)
 
 
 def measure(ask: Watched, question: Question, repeats: int) -> dict[str, float]:

@@ -175,7 +175,7 @@ def shipped_views() -> dict[str, str]:
     texts = {entry.name.removesuffix(".sql"): entry.read_text() for entry in files("sinks").joinpath("views").iterdir()}
     views = {check_identifier(name): texts[name] for name in sorted(texts) if not name.startswith("_")}
     # What is in common may use what is in common: `_question` stands on `_engagement`.
-    for common in ("_question", "_engagement", "_chosen", "_step", "_event_type"):
+    for common in ("_ranked", "_question", "_engagement", "_chosen", "_step", "_event_type"):
         filling = "\n".join(line for line in texts[common].splitlines() if not line.startswith("--"))
         views = {name: text.replace(f"{{{common[1:]}}}", filling) for name, text in views.items()}
     return {

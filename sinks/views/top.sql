@@ -3,6 +3,7 @@
 --   hashtags, stickers and countries (arrays, [] = no filter), since and until (UTC, [since, until)), grain
 --   (auto | minute | hour | day, see docs/queries.md), limit.
 -- Units: display = how people write it; events = uses, creations or views; videos = distinct videos (sticker_use only, within about 1 %).
+-- By events, first the leaders by their events alone, then their videos: sketches of all names need much memory and time.
 -- Of hashtags, `hashtags` are the ones to compare, and a video with several stands in the row of each: the rows must not be
 -- added up. Of stickers and countries, `hashtags` may hold one (which stickers go with a tag?): more would count a
 -- video with two of them twice, and are refused.
@@ -23,28 +24,11 @@ RIGHT ANY JOIN
         name,
         sum(events) AS events,
         uniqCombined64Merge(14)(videos) AS videos
-    FROM
+    FROM {ranked}
+    WHERE {measure:String} = 'videos' OR name IN
     (
-        SELECT
-            multiIf(
-                CAST({of:String}, 'Enum8(''hashtag'' = 1, ''sticker'' = 2, ''country'' = 3)') = 'hashtag', hashtag,
-                {of:String} = 'sticker', toString(sticker),
-                toString(country)) AS name,
-            events,
-            videos
-        FROM {engagement}
-        WHERE NOT throwIf(
-            {of:String} != 'hashtag' AND length({hashtags:Array(String)}) > 1,
-            'tagpulse: hashtags must be one at most, unless hashtags are ranked')
-          AND event_type = {event_type}
-          AND multiIf(
-              notEmpty({hashtags:Array(String)}), hashtag IN {hashtags:Array(String)},
-              {of:String} = 'hashtag', hashtag != '' AND NOT startsWith(hashtag, '@'),
-              hashtag = '')
-          AND ({of:String} != 'sticker' OR sticker != '')
-          AND (empty({stickers:Array(String)}) OR sticker IN {stickers:Array(String)})
-          AND (empty({countries:Array(String)}) OR country IN {countries:Array(String)})
-          AND window_start >= {since:DateTime('UTC')} AND window_start < {until:DateTime('UTC')}
+        SELECT name FROM {ranked} WHERE {measure:String} = 'events'
+        GROUP BY name ORDER BY sum(events) DESC, name LIMIT {limit:UInt32}
     )
     GROUP BY name
     ORDER BY if(CAST({measure:String}, 'Enum8(''events'' = 1, ''videos'' = 2)') = 'videos', videos, events) DESC, events DESC, name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ class Row:
 def filled(clickhouse: Server) -> Iterator[Client]:
     client = connect(clickhouse.url, clickhouse.user, clickhouse.password)
     migrate(client, "test_cube", Retention(36_500, 36_500))
-    assert len(list(CUBE.fill(client))) == 14
+    assert len(list(CUBE.fill(client))) == 15
     prepare(client, CUBE.year)
     yield client
     client.command("DROP DATABASE test_cube")
@@ -77,8 +78,12 @@ def test_totals_and_rankings_equal_the_truth(rows: list[Row], answers: dict[str,
         assert row["events"] == events(rows, kind=row["event_type"], tag="tag1") > 0
     for row in answers["total of all videos, year"]:
         assert row["events"] == events(rows, kind=row["event_type"], tag="") > 0
-    for row in answers["top hashtags by views, year"]:
-        assert row["events"] == events(rows, kind="video_view", tag=row["hashtag"])
+    for what, kind, name in (("views", "video_view", "hashtag"), ("uses", "sticker_use", "name")):
+        found = [(row[name], row["events"]) for row in answers[f"top hashtags by {what}, year"]]
+        truth = Counter[str]()
+        for made in rows:
+            truth[made.tag] += made.events if made.kind == kind and made.tag else 0
+        assert found == sorted(truth.items(), key=lambda item: (-item[1], item[0]))[:10]
     countries = answers["countries of a sticker, year"]
     every = [events(rows, kind="sticker_use", tag="", sticker="sticker1", country=country) for country in COUNTRIES]
     assert [row["events"] for row in countries] == sorted(every, reverse=True)[:10]
@@ -99,8 +104,8 @@ def test_answers_about_campaigns_and_rises_equal_the_truth(
     uses = [events(rows, kind="sticker_use", tag="", sticker=name) for name in ("sticker1", "sticker2", "sticker9")]
     [total] = [row for row in answers["total of a campaign, year"] if row["event_type"] == "sticker_use"]
     assert total["at_least"] == total["at_most"] == sum(uses)
-    for days in (7, 28):
-        first = answers[f"hashtags that rise, against {days} days"][0]
+    for what in ("against 7 days", "against 28 days", "by the minute"):
+        first = answers[f"hashtags that rise, {what}"][0]
         assert (first["hashtag"], first["events"]) == ("risen", 1_000)
 
 

@@ -17,9 +17,10 @@ _MAX_EXAMPLES = 400
 @pytest.mark.parametrize("variant", BROKEN, ids=lambda variant: variant.name)
 def test_a_broken_protocol_is_caught(variant: Variant) -> None:
     for seed in range(variant.first_seed, variant.first_seed + _MAX_EXAMPLES):
-        plan = Plan.of(seed, variant.needs, variant.intensity)
+        plan = replace(Plan.of(seed, variant.needs, variant.intensity), dedup_records=variant.dedup_records)
         try:
-            simulate(replace(plan, dedup_records=variant.dedup_records), variant)
+            simulate(plan, variant)
         except Violation:
+            simulate(plan)  # the protocol as it is keeps its promise where the broken one did not
             return
     pytest.fail(f"{variant.name}: nothing was found wrong in {_MAX_EXAMPLES} runs")

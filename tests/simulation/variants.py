@@ -111,11 +111,6 @@ class _TrustsLate(Writer):
         super().__init__(client, replace(settings, trust_s=math.inf))
 
 
-class _NoWait(Writer):
-    def _sleep_until(self, moment: datetime, now: datetime) -> None:
-        pass
-
-
 class _OwnClock(Checkpoints):
     async def _take_over(self, *args: Any) -> tuple[Partition, int]:
         partition, start = await super()._take_over(*args)
@@ -162,7 +157,8 @@ BROKEN = (
         "no-token-on-the-claim",
         _with_claims(_NoClaimToken),
         needs=frozenset({Fault.STALL, Fault.SLOW, Fault.CUT_OFF, Fault.REBALANCE}),
-        first_seed=170,
+        intensity=1.5,
+        first_seed=1170,
     ),
     Variant("one-token-for-done", _with_claims(_DoneOnce), needs=frozenset({Fault.LOST_ROWS})),
     Variant(
@@ -176,20 +172,13 @@ BROKEN = (
     Variant("other-rules-in-a-recount", checkpoints=_OwnRules, needs=_DOUBT | {Fault.RULES}),
     Variant("done-before-the-insert", _DoneFirst, needs=_DOUBT),
     Variant("no-receipts-after-a-doubt", _NoReceipts, needs=_DOUBT),
-    Variant("an-old-claim-by-its-token", _OldByToken, needs=frozenset({Fault.CRASH, Fault.FORGET}), first_seed=45),
+    Variant("an-old-claim-by-its-token", _OldByToken, needs=_DOUBT | {Fault.FORGET}),
     Variant(
         "a-late-answer-is-trusted",
         _TrustsLate,
         needs=frozenset({Fault.PAUSE, Fault.LOST_ROWS}),
         intensity=1.5,
         first_seed=330,
-    ),
-    Variant(
-        "no-wait-for-the-last-landing",
-        _NoWait,
-        needs=frozenset({Fault.LATE, Fault.CRASH, Fault.SLOW, Fault.PAUSE}),
-        intensity=1.5,
-        first_seed=2300,
     ),
     Variant("from-the-offset-committed-to-kafka", checkpoints=_FromCommitted, needs=_DOUBT),
     Variant(
