@@ -5,6 +5,7 @@
             CAST({of:String}, 'Enum8(''hashtag'' = 1, ''sticker'' = 2, ''country'' = 3)') = 'hashtag', hashtag,
             {of:String} = 'sticker', toString(sticker),
             toString(country)) AS name,
+        hashtag,
         events,
         videos
     FROM {engagement}

@@ -25,11 +25,13 @@ RIGHT ANY JOIN
         sum(events) AS events,
         uniqCombined64Merge(14)(videos) AS videos
     FROM {ranked}
-    WHERE {measure:String} = 'videos' OR name IN
-    (
-        SELECT name FROM {ranked} WHERE {measure:String} = 'events'
-        GROUP BY name ORDER BY sum(events) DESC, name LIMIT {limit:UInt32}
-    )
+    WHERE {measure:String} = 'videos'
+       OR if({of:String} = 'hashtag', hashtag, '') IN
+          (
+              SELECT hashtag FROM {ranked} WHERE {of:String} = 'hashtag' AND {measure:String} = 'events'
+              GROUP BY hashtag ORDER BY sum(events) DESC, hashtag LIMIT {limit:UInt32}
+          )
+       OR {of:String} != 'hashtag' AND {measure:String} = 'events'
     GROUP BY name
     ORDER BY if(CAST({measure:String}, 'Enum8(''events'' = 1, ''videos'' = 2)') = 'videos', videos, events) DESC, events DESC, name
     LIMIT {limit:UInt32}
