@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -132,3 +133,9 @@ def test_every_question_finds_something_and_is_measured(
     assert 0 < figures["p50_s"] <= figures["p95_s"]
     assert 0 < figures["rows_read"] <= CUBE.rows
     assert "total of a tag, year" in sheet({"total of a tag, year": figures}, "title").markdown()
+
+
+def test_the_published_table_has_every_question() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/queries.md").read_text()
+    table = page.partition("| question | p50 ms |")[2].partition("\n\n")[0]
+    assert [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines()[2:]] == [*questions(CUBE.year)]
