@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sinks.analytics import FOREVER, Period
+from tagpulse.untrusted import for_spreadsheet, for_terminal
 
 _BAR_WIDTH = 40
 
@@ -55,13 +56,13 @@ def show(
     elif form is Format.CSV:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([row[column] for column in columns] for row in rows)
+        writer.writerows([for_spreadsheet(row[column]) for column in columns] for row in rows)
     else:
         console = Console()
         if rows:
             draw(console, rows, columns, title, plot)
         else:
-            console.print(f"[bold]{escape(title)}[/]: no events")
+            console.print(f"[bold]{escape(for_terminal(title))}[/]: no events")
         counted = f", as of {as_of:%Y-%m-%d %H:%M:%S}" if as_of else ""
         console.print(caption(period) + counted, style="dim", highlight=False)
 
@@ -80,7 +81,7 @@ def draw(
     for row in rows:
         bar = [Bar(most or 1, 0, row[plot], width=_BAR_WIDTH)] if plot else []
         drawn.add_row(*(_cell(row[column]) for column in columns), *bar)
-    console.print(f"\n[bold]{escape(title)}[/]", highlight=False)
+    console.print(f"\n[bold]{escape(for_terminal(title))}[/]", highlight=False)
     console.print(drawn)
 
 
@@ -91,7 +92,7 @@ def _cell(value: object) -> str:
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, float):
         return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else escape(str(value))
+    return f"{value:,}" if isinstance(value, int) else escape(for_terminal(str(value)))
 
 
 def caption(period: Period) -> str:

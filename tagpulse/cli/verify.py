@@ -20,6 +20,7 @@ from tagpulse.cli.moments import moment
 from tagpulse.cli.owner import owner
 from tagpulse.cli.render import draw
 from tagpulse.cli.report_format import ReportFormat
+from tagpulse.untrusted import for_terminal
 from tagpulse.verify.errors import VerifyError
 from tagpulse.verify.log import LogReader
 from tagpulse.verify.report import (
@@ -185,7 +186,9 @@ def _print(reports: list[TopicReport], code: int, limit: int) -> None:
 
 def _print_topic(console: Console, report: TopicReport, limit: int) -> None:
     def line(text: str, style: str = "red") -> None:
-        console.print(f"[{style}]{escape(report.topic)}[/]: {escape(text)}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[{style}]{escape(report.topic)}[/]: {escape(for_terminal(text))}", highlight=False, soft_wrap=True
+        )
 
     whole = batches(report)
     if whole:

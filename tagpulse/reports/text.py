@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tagpulse.reports.campaign import MEANING, CampaignReport
+from tagpulse.untrusted import for_spreadsheet
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
-#: What a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def markdown(report: CampaignReport) -> str:
@@ -50,7 +49,7 @@ def table(report: CampaignReport) -> str:
             writer.writerow(["country", r["country"], event, r["at_least"], r["at_most"], r["videos"], r["exact"]])
     for r in report.hashtags:
         for event, number in (("video_creation", r["creations"]), ("video_view", r["views"])):
-            writer.writerow(["hashtag", _cell(r["hashtag"]), event, number, number, 0, 1])
+            writer.writerow(["hashtag", for_spreadsheet(r["hashtag"]), event, number, number, 0, 1])
     for r in report.series:
         window = f"{r['window_start']:%Y-%m-%dT%H:%M}Z"
         writer.writerow(["window", window, r["event_type"], r["at_least"], r["at_most"], r["videos"], r["exact"]])
@@ -65,8 +64,3 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 def _plain(text: str) -> str:
     """`text` without a meaning to Markdown, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-
-
-def _cell(text: str) -> str:
-    """`text` without a meaning to a spreadsheet."""
-    return "'" + text if text.startswith(_FORMULA) else text
