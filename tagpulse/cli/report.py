@@ -17,7 +17,7 @@ from tagpulse.campaigns.periods import before, period_of
 from tagpulse.cli.asking import analyst
 from tagpulse.cli.defined import Ending, Name, Since, open_campaigns, present
 from tagpulse.cli.moments import moment
-from tagpulse.reports import html, text
+from tagpulse.reports import html, picture, text
 from tagpulse.reports.campaign import CampaignReport, gather
 
 
@@ -28,6 +28,7 @@ class ReportForm(StrEnum):
     MD = "md"
     JSON = "json"
     CSV = "csv"
+    PNG = "png"
 
 
 def register(cli: typer.Typer) -> None:
@@ -54,7 +55,7 @@ def campaign(
 ) -> None:
     """A campaign's numbers as a press office would quote them, with countries, time line and quality of the data.
 
-    HTML is one file that needs nothing else, not even a connection.
+    HTML is one file that needs nothing else, not even a connection. PNG is the time line and the countries.
 
     Example: tagpulse report campaign createkindness --out report.html
     """
@@ -67,10 +68,10 @@ def campaign(
     found = gather(analyst(settings), wanted, period, before(period, now, kept), now, limit)
     written = _written(found, form or _by_suffix(out))
     if out is None:
-        sys.stdout.write(written)
+        sys.stdout.buffer.write(written)
         return
     try:
-        out.write_text(written, encoding="utf-8")
+        out.write_bytes(written)
     except OSError as error:
         raise CampaignError(f"--out {out}: {error.strerror}") from None
     Console(stderr=True).print(f"wrote {out}", highlight=False, markup=False)
@@ -83,11 +84,13 @@ def _by_suffix(out: Path | None) -> ReportForm:
         return ReportForm(out.suffix.removeprefix(".").lower())
     except ValueError:
         raise typer.BadParameter(
-            f"{out.name}: end it in .html, .md, .json or .csv, or give --format", param_hint="--out"
+            f"{out.name}: end it in .html, .md, .json, .csv or .png, or give --format", param_hint="--out"
         ) from None
 
 
-def _written(report: CampaignReport, form: ReportForm) -> str:
+def _written(report: CampaignReport, form: ReportForm) -> bytes:
     if form is ReportForm.JSON:
-        return orjson.dumps(report.document(), option=orjson.OPT_INDENT_2).decode() + "\n"
-    return {ReportForm.HTML: html.page, ReportForm.MD: text.markdown, ReportForm.CSV: text.table}[form](report)
+        return orjson.dumps(report.document(), option=orjson.OPT_INDENT_2) + b"\n"
+    if form is ReportForm.PNG:
+        return picture.png(report)
+    return {ReportForm.HTML: html.page, ReportForm.MD: text.markdown, ReportForm.CSV: text.table}[form](report).encode()
