@@ -21,6 +21,7 @@ from sinks.client import connect
 from sinks.migrations import Retention, migrate
 from tests.brokers import require_kafka
 from tests.faults.reporting import pytest_terminal_summary as pytest_terminal_summary
+from tests.faults.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -40,8 +41,12 @@ class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
         path, _, test = nodeid.partition("::")
         if path.startswith("tests/kafka/"):
             return "tests/kafka"
-        # By far the most of all files: a process for each broker, which the first parameter names.
-        return f"{path} {test.partition('-')[0]}" if path == "tests/faults/test_scenarios.py" else path
+        if path == "tests/faults/test_scenarios.py" and "[" in test:
+            # By far the longest file. Its parameters: broker, scenario, repetition. Two processes share a setup.
+            broker, _, rest = test.partition("[")[2].partition("-")
+            name = rest.rpartition("-")[0]
+            return f"{path} {broker} {SCENARIOS[name].setup.name} {[*SCENARIOS].index(name) % 2}"
+        return path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
