@@ -32,8 +32,8 @@ class Scenario:
     rounds: int
     per_second: int
     """Events sent each second while it runs; 0: it sends by itself."""
-    on_both: bool
-    """Whether it runs on Apache Kafka, too, with all other tests."""
+    quick: bool
+    """Whether it runs with all other tests."""
     records: Records | None
     """None: the usual events."""
     brokers: Sequence[BrokerKind]
@@ -55,7 +55,7 @@ def scenario(
     name: str = "",
     rounds: int = 1,
     per_second: int = 1_000,
-    on_both: bool = False,
+    quick: bool = False,
     setup: Setup = SUPERVISED,
     records: Records | None = None,
     brokers: Sequence[BrokerKind] = tuple(BrokerKind),
@@ -65,7 +65,7 @@ def scenario(
     def register(body: Body) -> Body:
         slug = name or body.__name__.replace("_", "-")
         assert slug not in SCENARIOS, f"two scenarios are called {slug}"
-        SCENARIOS[slug] = Scenario(slug, happens, promise, body, setup, rounds, per_second, on_both, records, brokers)
+        SCENARIOS[slug] = Scenario(slug, happens, promise, body, setup, rounds, per_second, quick, records, brokers)
         return body
 
     return register

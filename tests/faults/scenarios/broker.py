@@ -53,7 +53,7 @@ def broker_killed(run: Run) -> None:
     "the consumer group is forgotten: the next worker comes with one that Kafka does not know",
     "the claims say where to go on",
     setup=BY_HAND,
-    on_both=True,
+    quick=True,
 )
 def group_forgotten(run: Run) -> None:
     for number in range(3):

@@ -54,5 +54,5 @@ scenario(
     "faults of ten kinds, at points and for times that a seed gives",
     "counting goes on after each of them",
     name="chaos",
-    on_both=True,
+    quick=True,
 )(chaos(10))

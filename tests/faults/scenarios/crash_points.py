@@ -39,14 +39,14 @@ for _step in STEPS:
         f"SIGKILL at the step `{_step}` of a delta",
         "the next owner finishes the delta" if _step in STEPS[1:6] else "the next owner goes on where the claims end",
         name=f"killed-at-{_step}",
-        on_both=_step in ("claimed", "inserted"),
+        quick=_step in ("claimed", "inserted"),
     )(killed_at(_step))
 
 
 @scenario(
     "SIGKILL at each step of the recovery of a claim that a killed worker left open",
     "whoever comes third finishes it",
-    on_both=True,
+    quick=True,
 )
 def killed_in_recovery(run: Run) -> None:
     for _ in run.rounds():

@@ -52,7 +52,7 @@ for _side in _SIDES:
             f"between workers and {_NAMES[_side]} {_words} for {_CUT_S:.0f} s, {_end}",
             _AFTER_A_CUT[_side],
             name=f"{_side}-cut-{_way}",
-            on_both=_way == "answers",
+            quick=_way == "answers",
         )(cut_off(_side, _toxics, resets=_resets))
 
 

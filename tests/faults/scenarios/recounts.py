@@ -36,7 +36,7 @@ def _one_after_another(run: Run, kinds: Sequence[tuple[str, Sequence[str], Mappi
     "a worker with the compiled kernel is killed after its claim, one without recounts, and the reverse",
     "both kernels give the same rows",
     setup=BY_HAND,
-    on_both=True,
+    quick=True,
 )
 def another_kernel_recounts(run: Run) -> None:
     _one_after_another(run, [(kernel, PLANNED_WORKER, {"TAGPULSE_KERNEL": kernel}) for kernel in ("numba", "python")])
@@ -120,7 +120,7 @@ def delta_at_its_cap(run: Run) -> None:
     "a repeat within `dedup_records` is rejected as `duplicate`, any other is counted",
     per_second=0,
     setup=BY_HAND,
-    on_both=True,
+    quick=True,
 )
 def sent_twice(run: Run) -> None:
     steps = ("claimed", "inserted", "before-insert", "before-done")

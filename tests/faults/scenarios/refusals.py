@@ -57,7 +57,7 @@ for _name, (_what, _settings) in _REFUSALS.items():
         _COMPLETED,
         name=f"refuses-{_name}",
         rounds=3,
-        on_both=_name == "disk-full",
+        quick=_name == "disk-full",
     )(refuses(_settings))
 
 scenario("every insert is refused for want of memory", REPEATED, name="refuses-out-of-memory")(

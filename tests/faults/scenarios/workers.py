@@ -26,7 +26,7 @@ def worker_killed(run: Run) -> None:
 
 
 @scenario(
-    "SIGKILL of all workers at once", "the workers that come after them finish every open claim", rounds=2, on_both=True
+    "SIGKILL of all workers at once", "the workers that come after them finish every open claim", rounds=2, quick=True
 )
 def all_workers_killed(run: Run) -> None:
     for _ in run.rounds():
@@ -53,7 +53,7 @@ def worker_stopped_in_order(run: Run) -> None:
     "SIGTERM of the only worker while no broker can be reached",
     "it ends with exit code 0; its successor goes on",
     setup=BY_HAND,
-    on_both=True,
+    quick=True,
 )
 def worker_stopped_without_a_broker(run: Run) -> None:
     worker = run.worker("without-a-broker", settings=_PATIENT)
@@ -70,7 +70,7 @@ def worker_stopped_without_a_broker(run: Run) -> None:
     "workers join and leave under load: 1, 2, 3, and 1 again",
     "each counts; those that leave end with exit code 0; the first goes on alone",
     setup=BY_HAND,
-    on_both=True,
+    quick=True,
 )
 def workers_come_and_go(run: Run) -> None:
     kept: subprocess.Popen[bytes] | None = None

@@ -35,7 +35,7 @@ for _step in STEPS:
         f"SIGSTOP at the step `{_step}` until the partitions have moved and their new owner counts, then SIGCONT",
         "what the sleeper had in hand is refused or dropped",
         name=f"zombie-at-{_step}",
-        on_both=_step == "claimed",
+        quick=_step == "claimed",
     )(wakes_up_after(_step))
 
 
