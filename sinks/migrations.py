@@ -53,6 +53,11 @@ class Retention:
     hour_days: int = 400
     rejects_days: int = 90
 
+    @property
+    def certain_days(self) -> dict[str, int]:
+        """Grain -> days for which it is there for certain: a TTL takes whole rows, at a time of its own choosing."""
+        return {"minute": self.minute_days - 1, "hour": self.hour_days - 1}
+
     def ttls(self) -> dict[str, str]:
         """Table -> TTL expression. The day grain is kept for ever."""
         return {
@@ -208,9 +213,8 @@ def _apply_views(client: Client, database: str, retention: Retention) -> Iterato
     # Views hold no data, so they are replaced whenever their text changes, without a number.
     for name, text in shipped_views().items():
         sql = text.replace("{database}", database)
-        # A day of margin: a TTL takes whole rows at a time of its own choosing.
-        for grain, days in (("minute", retention.minute_days), ("hour", retention.hour_days)):
-            sql = sql.replace(f"{{{grain}_days}}", str(days - 1))
+        for grain, days in retention.certain_days.items():
+            sql = sql.replace(f"{{{grain}_days}}", str(days))
         checksum = hashlib.sha256(sql.encode()).hexdigest()
         current = client.query(
             "SELECT comment FROM system.tables WHERE database = {d:String} AND name = {n:String}",

@@ -92,13 +92,12 @@ class Period:
     ) -> list[Period]:
         """Periods to compare, all at one grain: as `of`, and the coarsest that any of them needs."""
         minutes = [_whole_minutes(since or FOREVER[0], until or FOREVER[1]) for since, until in bounds]
-        kept_days = {Grain.MINUTE: retention.minute_days, Grain.HOUR: retention.hour_days}
+        kept_days = retention.certain_days
         grain = coarsest
         while any(floor(moment, grain) != moment for pair in minutes for moment in pair):
             grain = Grain.HOUR if grain is Grain.DAY else Grain.MINUTE
         wished, first = grain, min(begin for begin, _ in minutes)
-        # A day of margin: a TTL takes whole rows at a time of its own choosing.
-        while grain in kept_days and first < now - timedelta(days=kept_days[grain] - 1):
+        while grain in kept_days and first < now - timedelta(days=kept_days[grain]):
             grain = Grain.HOUR if grain is Grain.MINUTE else Grain.DAY
         return [
             cls(*wide, grain, grain is not wished and wide != (begin, end))

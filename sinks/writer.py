@@ -139,12 +139,11 @@ class Writer:
         now = until.success("clock", self.claims.server_time)
         deadline = timedelta(seconds=self._settings.insert_deadline_s)
         assert claim.claimed_at is not None
-        if until.success("receipts", lambda: self._all_landed(claim, rows)):
-            pass
-        elif now < claim.claimed_at + deadline:
+        landed = until.success("receipts", lambda: self._all_landed(claim, rows))
+        if not landed and now < claim.claimed_at + deadline:
             self._insert_counts(claim, rows, now + deadline, until)
             self._repair(claim, rows, until)
-        else:
+        elif not landed:
             self._sleep_until(self._last_landing(claim), now)
             self._repair(claim, rows, _Attempts(self._settings.insert_deadline_s, held))
         return self._done(claim, _Attempts(self._settings.insert_deadline_s, held))

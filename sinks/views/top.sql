@@ -3,7 +3,7 @@
 --   hashtags, stickers and countries (arrays, [] = no filter), since and until (UTC, [since, until)), grain
 --   (auto | minute | hour | day, see docs/queries.md), limit.
 -- Units: display = how people write it; events = uses, creations or views; videos = distinct videos (sticker_use only, within about 1 %).
--- By events, first the leaders by their events alone, then their videos: sketches of all names need much memory and time.
+-- Of hashtags by events, first the leaders by their events alone, then their videos: sketches of all need memory and time.
 -- Of hashtags, `hashtags` are the ones to compare, and a video with several stands in the row of each: the rows must not be
 -- added up. Of stickers and countries, `hashtags` may hold one (which stickers go with a tag?): more would count a
 -- video with two of them twice, and are refused.

@@ -101,24 +101,24 @@ class Ledger:
         By minute, hour and day: the grain that has most of them. What is lost and doubled within one of these keys
         balances out; `differences` looks at finer ones.
         """
-        found = [self._wrong_events(client, grain) for grain in ("minute", "hour", "day")]
-        return max(lost for lost, _ in found), max(doubled for _, doubled in found)
-
-    def _wrong_events(self, client: Client, grain: str) -> tuple[int, int]:
         truth = self.settle()
-        every = {key: events for key, events in truth.events[grain].items() if not key[2]}
-        wanted: Counter[object] = Counter(every) + Counter(truth.rejects)
-        counts = client.query(
-            "SELECT event_type, country, '', sticker, window_start, sum(events) FROM {table:Identifier}"
-            " WHERE hashtag = '' AND event_type != '__receipt' GROUP BY event_type, country, sticker, window_start",
-            parameters={"table": f"engagement_{grain}"},
-            query_tz="UTC",
-            tz_mode="aware",
-        ).result_rows
-        rejects = client.query("SELECT reason, count() FROM rejected_events FINAL GROUP BY reason").result_rows
-        found: Counter[object] = Counter({tuple(row[:5]): int(row[5]) for row in counts})
-        found.update({reason: int(number) for reason, number in rejects})
-        return (wanted - found).total(), (found - wanted).total()
+        query = "SELECT reason, count() FROM rejected_events FINAL GROUP BY reason"
+        rejects = {reason: int(number) for reason, number in client.query(query).result_rows}
+        lost = doubled = 0
+        for grain in ("minute", "hour", "day"):
+            every = {key: events for key, events in truth.events[grain].items() if not key[2]}
+            wanted: Counter[object] = Counter(every) + Counter(truth.rejects)
+            counts = client.query(
+                "SELECT event_type, country, '', sticker, window_start, sum(events) FROM {table:Identifier}"
+                " WHERE hashtag = '' AND event_type != '__receipt' GROUP BY event_type, country, sticker, window_start",
+                parameters={"table": f"engagement_{grain}"},
+                query_tz="UTC",
+                tz_mode="aware",
+            ).result_rows
+            found: Counter[object] = Counter({tuple(row[:5]): int(row[5]) for row in counts})
+            found.update(rejects)
+            lost, doubled = max(lost, (wanted - found).total()), max(doubled, (found - wanted).total())
+        return lost, doubled
 
     def _wrong_rejects(self, client: Client, incarnation: int | None) -> list[str]:
         rows = client.query(

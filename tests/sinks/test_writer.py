@@ -133,14 +133,20 @@ def test_repeating_an_insert_doubles_nothing(database: Client, script: list[str]
     check(database, FIRST)
 
 
-def test_recovery_of_what_had_landed_doubles_nothing(database: Client) -> None:
-    def stop(step: str) -> None:
-        if step == "inserted":
+def left_at(step: str, client: Client) -> None:
+    """Have a worker die at `step` of its first delta."""
+
+    def stop(reached: str) -> None:
+        if reached == step:
             raise KeyboardInterrupt
 
-    crashing = Writer(database, KEPT, stop)
+    crashing = Writer(client, KEPT, stop)
     with pytest.raises(KeyboardInterrupt):
         crashing.write(claim_of(FIRST), begun(crashing), FIRST)
+
+
+def test_recovery_of_what_had_landed_doubles_nothing(database: Client) -> None:
+    left_at("inserted", database)
     writer = Writer(database, KEPT)
     left = begun(writer)
     assert not left.done
@@ -156,13 +162,7 @@ def altered(client: Client) -> None:
 
 
 def test_recovery_does_not_need_the_token_of_what_had_landed(database: Client) -> None:
-    def stop(step: str) -> None:
-        if step == "inserted":
-            raise KeyboardInterrupt
-
-    crashing = Writer(database, KEPT, stop)
-    with pytest.raises(KeyboardInterrupt):
-        crashing.write(claim_of(FIRST), begun(crashing), FIRST)
+    left_at("inserted", database)
     altered(database)
     writer = Writer(database, KEPT)
     assert writer.recover(begun(writer), FIRST).done
@@ -191,13 +191,7 @@ def test_no_migration_alters_the_query_of_a_view() -> None:
 
 
 def test_recovery_of_what_had_not_landed_loses_nothing(database: Client) -> None:
-    def stop(step: str) -> None:
-        if step == "before-insert":
-            raise KeyboardInterrupt
-
-    crashing = Writer(database, KEPT, stop)
-    with pytest.raises(KeyboardInterrupt):
-        crashing.write(claim_of(FIRST), begun(crashing), FIRST)
+    left_at("before-insert", database)
     assert counts(database, "engagement_day") == {}
     writer = Writer(database, KEPT)
     writer.recover(begun(writer), FIRST)

@@ -232,12 +232,15 @@ def test_a_report_for_mails_and_spreadsheets(run: Run, counted: Client) -> None:
     assert "'" + FORMULA in {row["key"] for row in rows}
 
 
-def test_a_report_needs_a_period_with_something_in_it(run: Run, counted: Client, tmp_path: Path) -> None:
+def test_a_report_as_a_picture(run: Run, counted: Client, tmp_path: Path) -> None:
     picture = tmp_path / "r.png"
     run("report", "campaign", "kind", "--out", str(picture), *since(1))
     begin = picture.read_bytes()[:24]
     assert begin.startswith(b"\x89PNG\r\n\x1a\n")
     assert int.from_bytes(begin[16:20], "big") == 11 * 150, "pixels"
+
+
+def test_a_report_needs_a_period_with_something_in_it(run: Run, counted: Client, tmp_path: Path) -> None:
     assert "nothing yet" in refused(run("report", "campaign", "kind", "--until", "2020-01-01"))
     assert "is not there" in refused(run("report", "campaign", "nobody"))
     assert "--out" in refused(run("report", "campaign", "kind", "--out", str(tmp_path / "no" / "r.html"), *since(1)))
