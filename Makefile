@@ -29,7 +29,7 @@ test: $(STAMP)  ## All tests, on a real broker and a real ClickHouse engine
 	$(PYTEST)
 
 test-faults-long: $(STAMP)  ## Every scenario of faults on both brokers, FAULTS_REPEATS times (3), and floods of millions of events
-	FAULTS_REPEATS=$(or $(FAULTS_REPEATS),3) $(PYTEST) tests/faults/test_scenarios.py tests/faults/test_floods.py
+	FAULTS_REPEATS=$(or $(FAULTS_REPEATS),3) $(PYTEST) tests/faults/test_scenarios.py tests/faults/test_floods.py tests/kafka
 
 $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'

@@ -220,7 +220,9 @@ class Writer:
             # Whoever repairs goes through the same tokens in the same order, so two repairers land one. Each
             # attempt that is answered uses up its token: nobody can land the rows by it later.
             token = f"{claim.token}/repair/{month}/{attempt}"
+            self._at("before-repair")
             until.success("repair", lambda b=block, t=token: self._insert(TARGETS[table], b, t))  # type: ignore[misc]
+            self._at("repaired")
         raise NotLanded(f"{table} does not keep the rows of {claim.token} in {month}")
 
     def _insert(self, table: str, block: Block, token: str) -> None:

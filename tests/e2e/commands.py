@@ -24,3 +24,9 @@ def answer(stack: Stack, *arguments: str, code: int = 0) -> Any:
     done = run(stack, *arguments, "--format", "json")
     assert done.returncode == code, done.stdout.decode() + done.stderr.decode()
     return json.loads(done.stdout)
+
+
+def found_against(report: dict[str, Any]) -> list[Any]:
+    """All that `tagpulse verify` says against any topic, but for what it could not recount."""
+    faults = ("batches", "keys", "reject_faults", "chain_faults", "judged_otherwise")
+    return [topic[name] for topic in report["topics"] for name in faults if topic[name]]

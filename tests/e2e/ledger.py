@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 _KEPT_RAW_BYTES = 64 * 1024
 #: Distinct videos are an estimate. This is for the worst of a hundred thousand keys; most are exact.
 _VIDEO_TOLERANCE = 0.03
+#: What stacks allow events to lie ahead of a worker's clock.
+_MAX_FUTURE_S = 600
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record for the topic of `event_type`: either `event` says what it counts for, or `reason` why it does not."""
+    """A record for the topic of `event_type`: either `event` says what it counts for, or `reason` why it does not.
+
+    With both, the clock of whoever claims it decides: it counts, or it comes too early.
+    """
 
     event_type: str
     value: bytes | None
@@ -53,9 +59,11 @@ class Ledger:
     sent: int = 0
     truth: Truth = field(default_factory=Truth)
     rejects: dict[Place, Record] = field(default_factory=dict)
+    undecided: dict[Place, Record] = field(default_factory=dict)
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
     """Topic, partition -> the offset after the last record sent in this life of the broker."""
     _new: list[Event] = field(default_factory=list)
+    _by_clock: list[Event] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, records: Iterable[tuple[Record, Place]]) -> None:
@@ -66,6 +74,8 @@ class Ledger:
                 self.ends[place[:2]] = place[2] + 1
                 if record.event is None:
                     self.rejects[place] = record
+                elif record.reason:
+                    self.undecided[place] = record
                 else:
                     self._new.append(record.event)
 
@@ -75,12 +85,26 @@ class Ledger:
             self.sent += len(events)
             self._new += events
 
+    def decide(self, clock_of: Callable[[Place], float]) -> None:
+        """Settle what the clock decides. `clock_of`: unix time at which whoever counted a place judged it."""
+        with self._lock:
+            undecided, self.undecided = self.undecided, {}
+            for place, record in undecided.items():
+                assert record.event is not None
+                moment = datetime.fromisoformat(record.event["ts"])
+                if moment.timestamp() // 1 > (clock_of(place) + _MAX_FUTURE_S) // 1:
+                    self.rejects[place] = record
+                else:
+                    self._by_clock.append(record.event)
+
     def settle(self) -> Truth:
         """The truth about everything sent so far, at all three grains."""
         with self._lock, patch.object(plain, "_OLDEST", self.oldest):
             for times, events in _by_times_sent(self._new).items():
                 _merge(self.truth, plain.compute(events, self.groups, datetime.now(UTC)), times)
-            self._new = []
+            # These were looked at already: none of them lies beyond any clock.
+            _merge(self.truth, plain.compute(self._by_clock, self.groups, datetime.max.replace(tzinfo=UTC) - _DAY), 1)
+            self._new, self._by_clock = [], []
         self.truth.rejects = Counter(record.reason for record in self.rejects.values())
         _add_hours(self.truth)
         return self.truth

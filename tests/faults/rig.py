@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from sinks.client import connect
 from sinks.migrations import Retention, migrate
 from tagpulse.stack.broker import BrokerKind
 from tagpulse.stack.ports import HOST, free_ports
+from tests.e2e.commands import found_against, run
 from tests.e2e.harness import Stack
 from tests.faults import planned_worker
 from tests.faults.plan import Plan
@@ -86,6 +88,13 @@ class Rig:
         self._proxies.enter_context(self.clickhouse)
         self.stack.start()
         return self
+
+    def verify(self) -> None:
+        """`tagpulse verify`, which knows Kafka and ClickHouse alone, must have nothing against what is there."""
+        done = run(self.stack, "verify", "--format", "json")
+        report = json.loads(done.stdout)
+        assert not found_against(report), done.stdout.decode()
+        assert sum(topic["records"] for topic in report["topics"]), done.stdout.decode()
 
     def stop(self) -> None:
         """End it in order."""

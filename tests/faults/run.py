@@ -19,6 +19,8 @@ import psutil
 from loadtest.events import Workload
 from loadtest.faults.processes import wait_stopped
 from loadtest.faults.toxics import Toxic
+from tagpulse.stack.broker import BrokerKind
+from tests.e2e.harness import Stack
 from tests.e2e.ledger import Record, plain_record
 from tests.faults.registry import Scenario
 from tests.faults.rig import PLANNED_WORKER, Rig
@@ -193,21 +195,34 @@ class Run:
                 worker.wait()
 
 
+@contextlib.contextmanager
+def compared(
+    stack: Stack, scenario: str, broker: BrokerKind, seed: int, note: Callable[[Result], None]
+) -> Iterator[Counter[str]]:
+    """While the body runs it counts the faults it injects; then every key must equal the truth.
+
+    `note` takes what came of the comparison, whatever it was.
+    """
+    began, before, faults = time.monotonic(), stack.ledger.sent, Counter[str]()
+    yield faults
+    assert faults, f"{scenario} injected nothing"
+    right = False
+    try:
+        stack.check()
+        right = True
+    finally:
+        lost, doubled = stack.ledger.lost_and_doubled(stack.client)
+        counts = (stack.ledger.sent - before, dict(faults), right, lost, doubled)
+        note(Result(scenario, broker.value, seed, *counts, time.monotonic() - began))
+
+
 def execute(scenario: Scenario, repeat: int, rig: Rig, note: Callable[[Result], None]) -> None:
     """Run `scenario` on `rig`; then every key must equal the truth. `note` takes what came of it, if not."""
-    began, run = time.monotonic(), Run(scenario, repeat, rig)
-    rate, right = scenario.per_second, False
+    run, rate = Run(scenario, repeat, rig), scenario.per_second
+    flow = rig.stack.sender.flow(run.records, rate) if rate else contextlib.nullcontext()
     try:
-        with rig.stack.sender.flow(run.records, rate) if rate else contextlib.nullcontext():
+        with compared(rig.stack, scenario.name, rig.broker, run.seed, note) as run.faults, flow:
             scenario.body(run)
-        assert run.faults, f"{scenario.name} injected nothing"
-        try:
-            rig.stack.check()
-            right = True
-        finally:
-            lost, doubled = rig.stack.ledger.lost_and_doubled(rig.stack.client)
-            counts = (run.sent, dict(run.faults), right, lost, doubled)
-            note(Result(scenario.name, rig.broker.value, run.seed, *counts, time.monotonic() - began))
     finally:
         run.close()
 

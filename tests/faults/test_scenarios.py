@@ -45,6 +45,8 @@ class Rigs:
         if rig is not None:
             try:
                 if not rig.stack.suspect:
+                    if REPEATS:
+                        rig.verify()
                     rig.stop()
             finally:
                 rig.abandon()

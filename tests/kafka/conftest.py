@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tagpulse.stack.broker import BrokerKind
 from tests.e2e.harness import Stack
+from tests.faults.reporting import RESULT
+from tests.faults.run import compared
 
 MakeStack = Callable[..., Stack]
+#: `with shown(stack) as faults`: the body counts what it does; then every key must equal the truth.
+Shown = Callable[[Stack], AbstractContextManager[Counter[str]]]
 #: Many small deltas, so that a fault at a random moment hits the protocol and not the pause between.
 SETTINGS = {
     "TAGPULSE_FLUSH_INTERVAL_S": "0.2",
@@ -93,3 +101,12 @@ def busy(_busy: Shared, request: pytest.FixtureRequest) -> Iterator[Stack]:
 def idle(_idle: Shared, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """One partition, no worker: each test starts its own, and ends it."""
     yield from _idle.lend(request)
+
+
+@pytest.fixture
+def shown(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Shown:
+    """For the table of runs: what came of this test, under its own name."""
+    name = str(request.node.name).removeprefix("test_").replace("_", "-")
+    return lambda stack: compared(
+        stack, name, BrokerKind.KAFKA, 0, lambda result: record_property(RESULT, asdict(result))
+    )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from schemas.topics import EventType, topic_for
-from tests.e2e.commands import answer
+from tests.e2e.commands import answer, found_against
 from tests.e2e.damage import added
 from tests.e2e.harness import Stack
 from tests.kafka import by_hand
@@ -22,12 +21,6 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 VIEWS = topic_for(EventType.VIDEO_VIEW).name
 MARKER = 1
 """Offsets that the end of a transaction takes in each partition."""
-FAULTS = ("batches", "keys", "reject_faults", "chain_faults", "judged_otherwise")
-
-
-def found_against(report: dict[str, Any]) -> list[Any]:
-    """All that a report says against any topic, but for what could not be recounted."""
-    return [topic[name] for topic in report["topics"] for name in FAULTS if topic[name]]
 
 
 def test_a_log_with_transactions_is_recounted(busy: Stack) -> None:

@@ -2,67 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
 
 from schemas.topics import EventType
 from sinks.claims import Claims, Log
-from sinks.writer import Writer
 from streams.batch import RecordBatch
-from streams.checkpoints import Checkpoints
-from streams.counters import counters
-from streams.metrics import Metrics
-from streams.settings import Settings
+from tests.streams import handfed
+from tests.streams.handfed import until
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-TOPIC, TYPES = "video-views", {"video-views": EventType.VIDEO_VIEW}
+TOPIC = "video-views"
 LOG = Log(TOPIC, 0, 0)
 #: Event id of the record at each offset. Those at 4 and 5 are repeats, of what lies at 0 and 2.
 IDS = "abcdacef"
-FIRSTS, ALL, DEADLINE_S = 4, len(IDS), 120.0
+FIRSTS, ALL = 4, len(IDS)
 
 
-class Dies(Exception):
-    """What a worker does at the step where the test wants it to."""
-
-
-class Tp:
-    topic, partition = TOPIC, 0
-
-
-class Worker:
-    """The real checkpoints; every batch is a delta. It reads the log of the test from where they say."""
+class Worker(handfed.Worker):
+    """Every batch is a delta. It reads the log of the test from where its checkpoints say."""
 
     def __init__(self, client: Client, *, dies_at: str = "", dedup_records: int = 5) -> None:
-        settings = Settings(
-            _env_file=None, flush_interval_s=3600, max_delta_rows=1, kernel="python", dedup_records=dedup_records,
-            retention_minute_days=36_500, retention_hour_days=36_500,
-        )  # fmt: skip
-        self.last_words: list[str] = []
-
-        def at(step: str) -> None:
-            if step == dies_at:
-                raise Dies(step)
-
-        async def commit(_: Mapping[tuple[str, int], int]) -> None:
-            return None
-
-        self.checkpoints = Checkpoints(
-            settings, Writer(client, settings.writer(), at), TYPES, counters(TYPES, settings.rules(), "python"),
-            lambda topic, partition: None, commit, self.last_words.append, Metrics(), lambda: 1_780_000_000.0,
-        )  # fmt: skip
+        super().__init__(client, TOPIC, EventType.VIDEO_VIEW, dies_at=dies_at, dedup_records=dedup_records)
 
     async def count(self, begin: int, end: int, log_end: int = ALL) -> int:
         """Take over, and count up to `end` from a log that begins at `begin`. Returns where it started to read."""
-        starts, epoch = await self.checkpoints.assign({Tp(): (begin, log_end)})
-        (start,) = starts.values()
+        start, epoch = await self.take(begin, log_end)
         for first, next_ in ((start, FIRSTS), (max(start, FIRSTS), end)):
             if first < next_ <= end:
                 await self.checkpoints.add(batch(first, next_, epoch))
@@ -73,13 +42,6 @@ def batch(first: int, next_: int, epoch: int) -> RecordBatch:
     event = {"ts": "2026-05-01T12:00:00Z", "country": "PH", "video_id": "7"}
     values = [json.dumps(event | {"event_id": name, "hashtags": [name]}).encode() for name in IDS]
     return RecordBatch(TOPIC, 0, epoch, first, next_, range(first, next_), values[first:next_])
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
-        await asyncio.sleep(0.05)
 
 
 def done_up_to(client: Client) -> int:
@@ -131,7 +93,7 @@ async def test_an_open_claim_with_duplicates_is_finished(
     assert counted(database) == [counts] * 3
     assert rejected(database) == [(offset, "duplicate") for offset in duplicates]
     for worker in (first, second, third):
-        await worker.checkpoints.stop(1)
+        await worker.stop()
 
 
 async def test_a_changed_setting_leaves_the_past_and_an_open_claim_as_they_are(database: Client) -> None:
@@ -148,4 +110,4 @@ async def test_a_changed_setting_leaves_the_past_and_an_open_claim_as_they_are(d
     fourth = Worker(database, dedup_records=0)
     assert await fourth.count(0, ALL) == ALL - 1, "only the last counted record is read again"
     for worker in (first, second, third, fourth):
-        await worker.checkpoints.stop(1)
+        await worker.stop()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,63 +10,37 @@ import pytest
 from schemas.topics import EventType
 from sinks.campaigns import Campaign, Campaigns
 from sinks.claims import Claims
-from sinks.writer import Writer
 from streams import in_force
 from streams.batch import RecordBatch
-from streams.checkpoints import Checkpoints
-from streams.counters import Kernel, counters
+from streams.counters import Kernel
 from streams.kernel import unsupported
-from streams.metrics import Metrics
 from streams.rules import MAX_GROUPS, Rules
-from streams.settings import Settings
+from tests.streams import handfed
+from tests.streams.handfed import until
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 pytestmark = pytest.mark.timeout(900)  # the kernel may have to be compiled first
 
-TOPIC, TYPES = "video-creations", {"video-creations": EventType.VIDEO_CREATION}
+TOPIC = "video-creations"
 #: 1 with love, 2 with kindness, 1 with both, 4 with joy.
 TAGS = [["love"], ["kindness"], ["kindness"], ["love", "kindness"], ["joy"], ["joy"], ["joy"], ["joy"]]
 OLD, NEW = ("kindness", "love"), ("joy", "love")
 BY_OLD, BY_NEW = 4, 6
-DEADLINE_S = 120.0
 
 
-class Dies(Exception):
-    """What a worker does at the step where the test wants it to."""
-
-
-class Tp:
-    topic, partition = TOPIC, 0
-
-
-class Worker:
-    """The real checkpoints on a real ClickHouse, with batches by hand."""
+class Worker(handfed.Worker):
+    """Counts creations in groups of eight, with the campaigns of `client`."""
 
     def __init__(self, client: Client, *, dies_at: str = "", kernel: Kernel = "python", rows: int = 1) -> None:
-        settings = Settings(
-            _env_file=None, flush_interval_s=3600, max_delta_rows=rows, kernel=kernel,
-            retention_minute_days=36_500, retention_hour_days=36_500,
-        )  # fmt: skip
-        self.last_words: list[str] = []
+        groups = Campaigns(client).groups
+        super().__init__(
+            client, TOPIC, EventType.VIDEO_CREATION, dies_at=dies_at, kernel=kernel, rows=rows, groups=groups
+        )
 
-        def at(step: str) -> None:
-            if step == dies_at:
-                raise Dies(step)
-
-        async def commit(_: Mapping[tuple[str, int], int]) -> None:
-            return None
-
-        self.checkpoints = Checkpoints(
-            settings, Writer(client, settings.writer(), at), TYPES, counters(TYPES, settings.rules(), kernel),
-            lambda topic, partition: None, commit, self.last_words.append, Metrics(),
-            lambda: 1_780_000_000.0, Campaigns(client).groups,
-        )  # fmt: skip
-
-    async def take(self, end: int) -> int:
-        _, self._epoch = await self.checkpoints.assign({Tp(): (0, end)})
-        return self._epoch
+    async def begin(self) -> None:
+        _, self._epoch = await self.take(0, 100)
 
     async def add(self, first: int, minute: int = 0) -> None:
         """Eight records from offset `first` on."""
@@ -80,13 +51,6 @@ def portion(first: int, epoch: int, minute: int) -> RecordBatch:
     common = {"ts": f"2026-05-01T12:{minute:02}:00Z", "country": "PH"}
     values = [json.dumps(common | {"video_id": str(first + n), "hashtags": t}).encode() for n, t in enumerate(TAGS)]
     return RecordBatch(TOPIC, 0, epoch, first, first + len(values), range(first, first + len(values)), values)
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
-        await asyncio.sleep(0.05)
 
 
 def counted(client: Client, tag: str) -> list[int]:
@@ -116,14 +80,14 @@ async def test_a_claim_of_an_old_definition_is_recounted_by_it(database: Client,
     campaigns = Campaigns(database)
     campaigns.define(Campaign("kind", OLD), 0)
     first = Worker(database, dies_at=dies_at, kernel=kernel)
-    await first.take(100)
+    await first.begin()
     await first.add(0)
     await until(lambda: first.last_words, "the first worker has died")
     assert done_claims(database) == []
 
     campaigns.define(Campaign("kind", NEW), 1)
     second = Worker(database, kernel=kernel)
-    await second.take(100)
+    await second.begin()
     await second.add(0)
     assert done_claims(database) == [(0, 8, OLD)]
     assert counted(database, "@kind") == [BY_OLD] * 3
@@ -132,8 +96,8 @@ async def test_a_claim_of_an_old_definition_is_recounted_by_it(database: Client,
     assert done_claims(database) == [(0, 8, OLD), (8, 16, NEW)]
     assert counted(database, "@kind") == [BY_OLD + BY_NEW] * 3
     assert second.last_words == []
-    await first.checkpoints.stop(1)
-    await second.checkpoints.stop(1)
+    await first.stop()
+    await second.stop()
 
 
 async def test_a_delta_keeps_to_its_rules_and_the_next_takes_the_new(
@@ -142,7 +106,7 @@ async def test_a_delta_keeps_to_its_rules_and_the_next_takes_the_new(
     monkeypatch.setattr(in_force, "REFRESH_S", 0.05)
     campaigns, worker = Campaigns(database), Worker(database, rows=8)
     worker.checkpoints.start()
-    await worker.take(100)
+    await worker.begin()
     before = worker.checkpoints.rules_version
     await worker.add(0, minute=0)  # four rows, which are too few to be written
     campaigns.define(Campaign("kind", NEW), 0)
@@ -159,7 +123,7 @@ async def test_a_delta_keeps_to_its_rules_and_the_next_takes_the_new(
     await until(lambda: worker.checkpoints.rules_version == before, "nothing is counted for it any more")
     assert counted(database, "@kind") == [2 * BY_NEW] * 3
     assert worker.last_words == []
-    await worker.checkpoints.stop(1)
+    await worker.stop()
 
 
 async def test_while_campaigns_cannot_be_read_the_known_stay(
@@ -169,13 +133,13 @@ async def test_while_campaigns_cannot_be_read_the_known_stay(
     Campaigns(database).define(Campaign("kind", OLD), 0)
     worker = Worker(database)
     worker.checkpoints.start()
-    await worker.take(100)
+    await worker.begin()
     database.command("RENAME TABLE campaigns TO elsewhere")
     await until(lambda: "campaigns cannot be read" in caplog.text, "a warning")
     await worker.add(0)
     await until(lambda: done_claims(database) == [(0, 8, OLD)], "counted by the definition that is known")
     assert worker.last_words == []
-    await worker.checkpoints.stop(1)
+    await worker.stop()
 
 
 def test_groups_of_the_settings_come_first_and_there_is_a_bound() -> None:

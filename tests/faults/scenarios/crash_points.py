@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from loadtest.faults.processes import wait_stopped
+from sinks.delta import RECEIPT
+from sinks.writer import TARGETS
 from tests.faults.registry import scenario
+from tests.faults.rig import BY_HAND
 from tests.faults.run import Run
 
 STEPS = (
@@ -19,7 +24,15 @@ STEPS = (
     "before-commit",
     "committed",
 )
-RECOVERY = ("before-recovery", "recovery-before-insert", "recovery-inserted", "recovery-before-done", "recovery-done")
+RECOVERY = (
+    "before-recovery",
+    "recovery-before-insert",
+    "recovery-inserted",
+    "recovery-before-done",
+    "recovery-done-sent",
+    "recovery-done",
+)
+REPAIR = ("recovery-before-repair", "recovery-repaired")
 REBALANCE = ("release", "released", "take-over", "taken-over")
 
 
@@ -70,3 +83,57 @@ def killed_in_a_rebalance(run: Run) -> None:
             planned = run.rig.plan.add("kill", step)
             run.stack.workers()[0].terminate()
             run.reached(planned)
+
+
+@scenario(
+    "ClickHouse confirms an insert and has lost its rows in one table; SIGKILL at each step of the repair that follows",
+    "receipts tell what is missing; whoever comes next brings it, once",
+    setup=BY_HAND,
+    per_second=0,
+)
+def killed_in_a_repair(run: Run) -> None:
+    views = [record for record in run.records if record.event_type == "video_view"]
+    with _unmerged(run):
+        for number in run.rounds():
+            for table, step in zip(TARGETS, (*REPAIR, REPAIR[0]), strict=True):
+                name = f"{table}-{step}-{number}"
+                run.worker(f"dies-{name}")
+                claimed = run.rig.plan.add("kill", "claimed")
+                # To one partition: what is lost must be of a claim that nobody has found landed yet.
+                run.stack.sender.send(views[:500], partition=0)
+                run.reached(claimed)
+                inserted = run.rig.plan.add("stop", "recovery-inserted")
+                run.worker(f"repairs-{name}")
+                sleeper = wait_stopped(run.reached(inserted))
+                _lose_the_last(run, table)
+                planned = run.rig.plan.add("kill", step)
+                sleeper.resume()
+                assert run.reached(planned) == sleeper.pid
+    run.worker("last")
+
+
+@contextmanager
+def _unmerged(run: Run) -> Iterator[None]:
+    """While the body runs, each part that comes holds the rows of one insert."""
+    for table in TARGETS:
+        run.stack.client.command(f"SYSTEM STOP MERGES {table}")
+    try:
+        yield
+    finally:
+        for table in TARGETS:
+            run.stack.client.command(f"SYSTEM START MERGES {table}")
+
+
+def _lose_the_last(run: Run, table: str) -> None:
+    """Take from `table` what open claims have brought to land, as ClickHouse does where it dies before it writes."""
+    open_claims = (
+        "SELECT concat(topic, '/', toString(incarnation), '/', toString(partition)), max(next) FROM claims"
+        " WHERE first < next GROUP BY topic, incarnation, partition, first HAVING NOT max(done)"
+    )
+    parts = run.stack.rows(
+        f"SELECT DISTINCT _part FROM {table} WHERE event_type = '{RECEIPT}' AND (hashtag, landed) IN ({open_claims})"
+    )
+    assert parts, "no open claim has landed"
+    for (part,) in parts:
+        run.stack.client.command(f"ALTER TABLE {table} DROP PART '{part}'")
+    run.injected(f"{table} loses its last rows", len(parts))
