@@ -45,7 +45,7 @@ class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
             # By far the longest file. Its parameters: broker, scenario, repetition. Two processes share a setup.
             broker, _, rest = test.partition("[")[2].partition("-")
             name = rest.rpartition("-")[0]
-            return f"{path} {broker} {SCENARIOS[name].setup.name} {[*SCENARIOS].index(name) % 2}"
+            return f"{path} {broker} {SCENARIOS[name].setup.name} {[*SCENARIOS].index(name) // 2 % 2}"
         return path
 
 

@@ -28,6 +28,7 @@ from tagpulse.cli.asking import (
     bounds,
     chosen,
     default_event,
+    inexact,
     measure,
     measures,
     period,
@@ -83,7 +84,8 @@ def top_countries(
     rows = ask.country_ranking(
         kind.value, asked, before, measure=ranked_by, hashtag=where.hashtag, stickers=where.stickers, limit=limit
     )
-    show(rows, columns, title("Countries by", kind, where), asked, form, ask.as_of())
+    notes = inexact(settings, asked if before is None else before, where.hashtag)
+    show(rows, columns, title("Countries by", kind, where), asked, form, ask.as_of(), notes=notes)
 
 
 def top_regions(
@@ -100,10 +102,12 @@ def top_regions(
     Example: tagpulse top regions --hashtag '#BookTok' --last 4w
     """
     kind, where, asked = default_event(event, sticker), chosen(hashtag, sticker, []), period(since, until, last)
-    ask = analytics(Settings())
+    settings = Settings()
+    ask = analytics(settings)
     rows = ask.region_totals(kind.value, asked, where)
     columns = {"region": "region", "countries": "countries", **measures(kind), "share": "share %"}
-    show(rows, columns, title("Regions by", kind, where), asked, form, ask.as_of())
+    notes = inexact(settings, asked, where.hashtag)
+    show(rows, columns, title("Regions by", kind, where), asked, form, ask.as_of(), notes=notes)
 
 
 def top_hashtags(
@@ -181,12 +185,14 @@ def total(
     Example: tagpulse total --hashtag mentalhealth --last 7d
     """
     asked, where = period(since, until, last), chosen(hashtag, _one(sticker), _one(country))
-    ask = analytics(Settings())
+    settings = Settings()
+    ask = analytics(settings)
     rows = ask.totals(asked, hashtag=where.hashtag, country="".join(where.countries), sticker="".join(where.stickers))
     for row in rows:  # only sticker uses know their videos; a creation is one
         row["videos"] = row["videos"] or None
     columns = {"event_type": "event type", "events": "events", "videos": "distinct videos"}
-    show(rows, columns, title("Total", None, where), asked, form, ask.as_of())
+    notes = inexact(settings, asked, where.hashtag)
+    show(rows, columns, title("Total", None, where), asked, form, ask.as_of(), notes=notes)
 
 
 def videos(

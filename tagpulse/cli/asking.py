@@ -107,6 +107,18 @@ def campaign_answers(settings: Settings) -> CampaignAnswers:
     return CampaignAnswers(analyst(settings))
 
 
+def inexact(settings: Settings, period: Period, *tags: str) -> list[str]:
+    """Notes on those of `tags` that are campaigns (@name) and were not counted as one in all of `period`."""
+    names = {tag[1:] for tag in tags if tag.startswith("@")}
+    states = campaign_answers(settings).states() if names else []
+    return [
+        f"@{name} counts exactly from {since:%Y-%m-%d %H:%M} UTC on. Events before are missing here, all or some:"
+        f" `tagpulse campaign show {name}` has bounds, `tagpulse campaign backfill {name}` counts what Kafka still has."
+        for name, since in sorted((state["name"], state["exact_from"].replace(tzinfo=UTC)) for state in states)
+        if name in names and period.since < since
+    ]
+
+
 def analyst(settings: Settings) -> Client:
     """A connection by the analyst's login, or the only one there is."""
     user, password = settings.analyst_user, settings.analyst_password

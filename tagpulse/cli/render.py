@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
+import typer
 from rich.bar import Bar
 from rich.console import Console
 from rich.markup import escape
@@ -37,10 +38,12 @@ def show(
     form: Format,
     as_of: datetime | None = None,
     plot: str = "",
+    notes: Sequence[str] = (),
 ) -> None:
     """Print `rows` to standard output. `columns`: column -> its heading for people, in order.
 
-    `as_of`: up to when events were counted. `plot`: a column that people also get as bars.
+    `as_of`: up to when events were counted. `plot`: a column that people also get as bars. `notes`: what an answer
+    is not, in words; with CSV they go to standard error.
     """
     if form is Format.JSON:
         answer = {
@@ -50,6 +53,7 @@ def show(
             "grain": period.grain.value,
             "widened": period.widened,
             "as_of": as_of.isoformat() if as_of else None,
+            "notes": list(notes),
             "rows": [{column: row[column] for column in columns} for row in rows],
         }
         sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
@@ -57,6 +61,8 @@ def show(
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([for_spreadsheet(row[column]) for column in columns] for row in rows)
+        for note in notes:
+            typer.secho(note, fg="yellow", err=True)
     else:
         console = Console()
         if rows:
@@ -65,6 +71,8 @@ def show(
             console.print(f"[bold]{escape(for_terminal(title))}[/]: no events")
         counted = f", as of {as_of:%Y-%m-%d %H:%M:%S}" if as_of else ""
         console.print(caption(period) + counted, style="dim", highlight=False)
+        for note in notes:
+            console.print(escape(note), style="yellow", highlight=False)
 
 
 def draw(

@@ -23,6 +23,7 @@ from tagpulse.cli.asking import (
     bounds,
     chosen,
     default_event,
+    inexact,
     measures,
     period,
     periods,
@@ -57,7 +58,8 @@ def series(
     Example: tagpulse series --hashtag mentalhealth --step week --last 1y
     """
     kind, where = default_event(event, sticker), chosen(hashtag, sticker, country)
-    asked, ask = period(since, until, last, step.grain), analytics(Settings())
+    asked, settings = period(since, until, last, step.grain), Settings()
+    ask = analytics(settings)
     heading = title(f"By {step.value}:", kind, where)
     columns = {"begins": step.value, **measures(kind)}
     try:
@@ -68,7 +70,8 @@ def series(
             rows = filled(ask.series(kind.value, asked, step, where), asked, step)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--step") from None
-    show(rows, columns, heading, asked, form, ask.as_of(), plot="events_so_far" if so_far else "events")
+    plot, notes = "events_so_far" if so_far else "events", inexact(settings, asked, where.hashtag)
+    show(rows, columns, heading, asked, form, ask.as_of(), plot, notes)
 
 
 def compare(
@@ -109,7 +112,9 @@ def compare(
         for letter, side, where, asked in (("a", "this", this, here), ("b", "that", that, there))
     ]
     columns = {"side": "side", **measures(kind), "difference": "difference", "ratio": "ratio"}
-    show(rows, columns, f"Compared: {measures(kind)['events']}", here, form, ask.as_of(), plot="events")
+    notes = [*inexact(settings, here, this.hashtag), *inexact(settings, there, that.hashtag)]
+    heading = f"Compared: {measures(kind)['events']}"
+    show(rows, columns, heading, here, form, ask.as_of(), plot="events", notes=list(dict.fromkeys(notes)))
 
 
 def _other_bounds(

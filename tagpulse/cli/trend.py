@@ -13,7 +13,7 @@ from schemas.topics import EventType
 from sinks.analytics import Grain, Period, ceil
 from sinks.campaign_answers import Rising
 from streams.settings import Settings
-from tagpulse.cli.asking import campaign_answers
+from tagpulse.cli.asking import analytics, campaign_answers
 from tagpulse.cli.moments import moment
 from tagpulse.cli.render import Format, show
 
@@ -78,4 +78,4 @@ def trend(
     columns = ({"country": "country"} if each_country else {}) | {"hashtag": "normal form"} | columns
     where = f" in {place}" if place not in ("", "*") else ""
     title = f"Hashtags on the rise by {event.value}{where}, against {days} days before"
-    show(rows, columns, title, Period(end - timedelta(hours=1), end, by), form)
+    show(rows, columns, title, Period(end - timedelta(hours=1), end, by), form, analytics(settings).as_of())

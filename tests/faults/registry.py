@@ -32,8 +32,8 @@ class Scenario:
     rounds: int
     per_second: int
     """Events sent each second while it runs; 0: it sends by itself."""
-    quick: bool
-    """Whether it runs with all other tests."""
+    short_on: BrokerKind
+    """Where it runs with all other tests, in a short form."""
     records: Records | None
     """None: the usual events."""
     brokers: Sequence[BrokerKind]
@@ -55,17 +55,21 @@ def scenario(
     name: str = "",
     rounds: int = 1,
     per_second: int = 1_000,
-    quick: bool = False,
+    short_on: BrokerKind | None = None,
     setup: Setup = SUPERVISED,
     records: Records | None = None,
     brokers: Sequence[BrokerKind] = tuple(BrokerKind),
 ) -> Callable[[Body], Body]:
-    """Register a body under its own name (`name` where several share a body)."""
+    """Register a body under its own name (`name` where several share a body).
+
+    `short_on`: None leaves it to the order of scenarios, in which brokers take turns.
+    """
 
     def register(body: Body) -> Body:
         slug = name or body.__name__.replace("_", "-")
         assert slug not in SCENARIOS, f"two scenarios are called {slug}"
-        SCENARIOS[slug] = Scenario(slug, happens, promise, body, setup, rounds, per_second, quick, records, brokers)
+        where = short_on or brokers[len(SCENARIOS) % len(brokers)]
+        SCENARIOS[slug] = Scenario(slug, happens, promise, body, setup, rounds, per_second, where, records, brokers)
         return body
 
     return register

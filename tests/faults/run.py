@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 from zlib import crc32
 
 import psutil
@@ -25,6 +26,7 @@ from tests.e2e.ledger import Record, plain_record
 from tests.faults.registry import Scenario
 from tests.faults.rig import PLANNED_WORKER, Rig
 
+T = TypeVar("T")
 #: Name of the runs of test_floods.py in results.
 FLOOD = "flood"
 _DISTINCT = 5_000
@@ -63,10 +65,13 @@ class Result:
 
 
 class Run:
-    """`dice` and `records` come from a seed that the name of the scenario and its repetition give."""
+    """`dice` and `records` come from a seed that the name of the scenario and its repetition give.
 
-    def __init__(self, scenario: Scenario, repeat: int, rig: Rig) -> None:
-        self.scenario, self.rig = scenario, rig
+    `short`: less of the same, for a test run that has other things to do.
+    """
+
+    def __init__(self, scenario: Scenario, repeat: int, rig: Rig, *, short: bool) -> None:
+        self.scenario, self.rig, self._short = scenario, rig, short
         self.stack, self.kafka, self.clickhouse = rig.stack, rig.kafka, rig.clickhouse
         self.seed = crc32(scenario.name.encode()) + repeat
         self.dice = random.Random(self.seed)
@@ -79,6 +84,12 @@ class Run:
     def rounds(self) -> Iterator[int]:
         """Numbers of rounds from 0."""
         yield from range(self.scenario.rounds)
+
+    def some(self, whole: Sequence[T], number: int = 1) -> Sequence[T]:
+        """All of `whole`; of a short run so many of them, in order."""
+        if not self._short:
+            return whole
+        return [whole[place] for place in sorted(self.dice.sample(range(len(whole)), number))]
 
     @property
     def sent(self) -> int:
@@ -216,9 +227,9 @@ def compared(
         note(Result(scenario, broker.value, seed, *counts, time.monotonic() - began))
 
 
-def execute(scenario: Scenario, repeat: int, rig: Rig, note: Callable[[Result], None]) -> None:
-    """Run `scenario` on `rig`; then every key must equal the truth. `note` takes what came of it, if not."""
-    run, rate = Run(scenario, repeat, rig), scenario.per_second
+def execute(scenario: Scenario, repeat: int, rig: Rig, note: Callable[[Result], None], *, short: bool) -> None:
+    """Run `scenario` on `rig`; then every key must equal the truth. `note` takes what came of the comparison."""
+    run, rate = Run(scenario, repeat, rig, short=short), scenario.per_second
     flow = rig.stack.sender.flow(run.records, rate) if rate else contextlib.nullcontext()
     try:
         with compared(rig.stack, scenario.name, rig.broker, run.seed, note) as run.faults, flow:

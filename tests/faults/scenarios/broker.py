@@ -53,10 +53,9 @@ def broker_killed(run: Run) -> None:
     "the consumer group is forgotten: the next worker comes with one that Kafka does not know",
     "the claims say where to go on",
     setup=BY_HAND,
-    quick=True,
 )
 def group_forgotten(run: Run) -> None:
-    for number in range(3):
+    for number in run.some(range(3)):
         worker = run.worker(f"group-{number}", settings={"TAGPULSE_KAFKA_GROUP": f"{run.seed}-{number}"})
         run.has_counted(f"group-{number}")
         run.end(worker)
@@ -70,7 +69,7 @@ def group_forgotten(run: Run) -> None:
     setup=BY_HAND,
 )
 def group_offsets_wrong(run: Run) -> None:
-    for to_end in (False, True):
+    for to_end in run.some((False, True)):
         # The embedded broker takes offsets from outside only for a group that never had a member.
         group = f"{run.seed}-{to_end}"
         worker = run.worker(f"before-{group}")

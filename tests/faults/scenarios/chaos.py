@@ -54,5 +54,4 @@ scenario(
     "faults of ten kinds, at points and for times that a seed gives",
     "counting goes on after each of them",
     name="chaos",
-    quick=True,
 )(chaos(10))

@@ -16,7 +16,7 @@ REPEATED = "the same rows and token again until the deadline; then the next owne
 _RECEIPTS = "a repetition is dropped by its token, or lands; receipts tell which rows are there"
 
 
-@scenario("SIGKILL of ClickHouse at a random moment", _RECEIPTS, rounds=3, quick=True)
+@scenario("SIGKILL of ClickHouse at a random moment", _RECEIPTS, rounds=3)
 def clickhouse_killed(run: Run) -> None:
     for _ in run.rounds():
         run.progress()
@@ -47,7 +47,7 @@ def clickhouse_killed_in_a_body(run: Run) -> None:
         run.injected("SIGKILL in the body of an insert")
 
 
-@scenario("SIGKILL of ClickHouse some milliseconds after the body of an insert", _RECEIPTS, rounds=4, quick=True)
+@scenario("SIGKILL of ClickHouse some milliseconds after the body of an insert", _RECEIPTS, rounds=4)
 def clickhouse_killed_in_an_insert(run: Run) -> None:
     for _ in run.rounds():
         _kill_when(run, lambda kill: cut(UP, _WHOLE, match=INSERT, on_cut=kill), run.dice.uniform(0, 0.02))
@@ -102,7 +102,6 @@ for _what, _match in {"insert": INSERT, "claim": CLAIM, "done": DONE}.items():
         _RECEIPTS if _what == "insert" else "the row is read back: it is ours",
         name=f"answer-lost-of-{_what}",
         rounds=2,
-        quick=_what == "insert",
     )(meets(lambda m=_match: [lost_answer(m, times=3)], 0.3, f"lost answer of {_what}"))  # type: ignore[misc]
 scenario("the connection is cut after 40 bytes of an answer", _RECEIPTS, name="answer-cut", rounds=2)(
     meets(lambda: [cut(DOWN, 40, times=5)], 0.3, "cut answer")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from loadtest.faults.processes import wait_stopped
 from sinks.delta import RECEIPT
 from sinks.writer import TARGETS
+from tagpulse.stack.broker import BrokerKind
 from tests.faults.registry import scenario
 from tests.faults.rig import BY_HAND
 from tests.faults.run import Run
@@ -52,18 +53,16 @@ for _step in STEPS:
         f"SIGKILL at the step `{_step}` of a delta",
         "the next owner finishes the delta" if _step in STEPS[1:6] else "the next owner goes on where the claims end",
         name=f"killed-at-{_step}",
-        quick=_step in ("claimed", "inserted"),
     )(killed_at(_step))
 
 
 @scenario(
     "SIGKILL at each step of the recovery of a claim that a killed worker left open",
     "whoever comes third finishes it",
-    quick=True,
 )
 def killed_in_recovery(run: Run) -> None:
     for _ in run.rounds():
-        for step in RECOVERY:
+        for step in run.some(RECOVERY, 2):
             second = run.rig.plan.add("kill", step)
             while run.rig.plan.taken_by(second) is None:
                 # Another worker may find that all is done but the mark: then some steps are not taken.
@@ -75,10 +74,11 @@ def killed_in_recovery(run: Run) -> None:
 @scenario(
     "SIGKILL while partitions are given back, and while they are taken over",
     "the partitions move once more, and their claims decide",
+    short_on=BrokerKind.KAFKA,
 )
 def killed_in_a_rebalance(run: Run) -> None:
     for _ in run.rounds():
-        for step in REBALANCE:
+        for step in run.some(REBALANCE, 2):
             run.progress()
             planned = run.rig.plan.add("kill", step)
             run.stack.workers()[0].terminate()
@@ -95,7 +95,7 @@ def killed_in_a_repair(run: Run) -> None:
     views = [record for record in run.records if record.event_type == "video_view"]
     with _unmerged(run):
         for number in run.rounds():
-            for table, step in zip(TARGETS, (*REPAIR, REPAIR[0]), strict=True):
+            for table, step in run.some(list(zip(TARGETS, (*REPAIR, REPAIR[0]), strict=True))):
                 name = f"{table}-{step}-{number}"
                 run.worker(f"dies-{name}")
                 claimed = run.rig.plan.add("kill", "claimed")

@@ -33,7 +33,6 @@ def bad_records(seed: int) -> list[Record]:
     "every record is bad; workers are killed before and after such inserts",
     "each stands in `rejected_events` with reason, bytes and checksum",
     records=bad_records,
-    quick=True,
 )
 def poison_flood(run: Run) -> None:
     for _ in run.rounds():
@@ -59,7 +58,6 @@ def _with_new_tags(event: Event, number: int) -> Event:
     per_second=0,
     setup=BY_HAND,
     records=new_tags,
-    quick=True,
 )
 def tag_flood(run: Run) -> None:
     run.stack.sender.send(run.records)

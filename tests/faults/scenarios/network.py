@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from loadtest.faults.proxy import Proxy
 from loadtest.faults.toxics import DOWN, UP, Toxic, black_hole, latency, lost_answer, sliced
+from tagpulse.stack.broker import BrokerKind
 from tests.faults.registry import scenario
 from tests.faults.rig import SESSION_S
 from tests.faults.run import Run
@@ -52,7 +53,6 @@ for _side in _SIDES:
             f"between workers and {_NAMES[_side]} {_words} for {_CUT_S:.0f} s, {_end}",
             _AFTER_A_CUT[_side],
             name=f"{_side}-cut-{_way}",
-            quick=_way == "answers",
         )(cut_off(_side, _toxics, resets=_resets))
 
 
@@ -120,6 +120,7 @@ for _side in _SIDES:
 @scenario(
     "answers of the broker to fetches, heartbeats, commits, joins and syncs are lost after it has acted",
     "the consumer asks again; offsets in Kafka decide nothing",
+    short_on=BrokerKind.KAFKA,
 )
 def kafka_answers_lost(run: Run) -> None:
     for _ in run.rounds():

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 
 from loadtest.events import Event, Workload
 from loadtest.faults.toxics import UP, Toxic
@@ -39,7 +40,6 @@ def _one_after_another(run: Run, kinds: Sequence[tuple[str, Sequence[str], Mappi
     "a worker with the compiled kernel is killed after its claim, one without recounts, and the reverse",
     "both kernels give the same rows",
     setup=BY_HAND,
-    quick=True,
 )
 def another_kernel_recounts(run: Run) -> None:
     _one_after_another(run, [(kernel, PLANNED_WORKER, {"TAGPULSE_KERNEL": kernel}) for kernel in ("numba", "python")])
@@ -144,12 +144,11 @@ def delta_at_its_cap(run: Run) -> None:
     "a repeat within `dedup_records` is rejected as `duplicate`, any other is counted",
     per_second=0,
     setup=BY_HAND,
-    quick=True,
 )
 def sent_twice(run: Run) -> None:
-    steps = ("claimed", "inserted", "before-insert", "before-done")
+    steps = run.some(("claimed", "inserted", "before-insert", "before-done"), 2)
     in_turn = [list(portions(run.seed + 1000 * number, len(steps))) for number in range(run.stack.partitions)]
-    for step, kernel, *parts in zip(steps, ("numba", "python") * 2, *in_turn, strict=True):
+    for step, kernel, *parts in zip(steps, cycle(("numba", "python")), *in_turn, strict=False):
         planned = run.rig.plan.add("kill", step)
         worker = run.worker(f"{kernel}-{step}-{run.seed}", settings=_once_each(kernel))
         for number, part in enumerate(parts):

@@ -57,7 +57,6 @@ for _name, (_what, _settings) in _REFUSALS.items():
         _COMPLETED,
         name=f"refuses-{_name}",
         rounds=3,
-        quick=_name == "disk-full",
     )(refuses(_settings))
 
 scenario("every insert is refused for want of memory", REPEATED, name="refuses-out-of-memory")(

@@ -20,14 +20,14 @@ _ONE_LOG = Setup("by hand, one log", workers=0, partitions=2)
 def clickhouse_wiped(run: Run) -> None:
     for number in run.rounds():
         worker = run.worker(f"before-{number}")
-        run.progress(3_000)
+        run.progress(1_000)
         run.end(worker)
         with run.rig.clickhouse_down() as data:
             emptied(data)
         run.rig.migrate()
         run.injected("ClickHouse wiped")
         run.worker(f"after-{number}")
-        run.progress(3_000)
+        run.progress(1_000)
 
 
 @scenario(
@@ -39,19 +39,19 @@ def clickhouse_restored(run: Run) -> None:
     backup = run.stack.folder / "backup"
     for number in run.rounds():
         first = run.worker(f"until-the-backup-{number}")
-        run.progress(3_000)
+        run.progress(1_000)
         run.end(first)
         with run.rig.clickhouse_down() as data:
             shutil.rmtree(backup, ignore_errors=True)
             shutil.copytree(data, backup, symlinks=True)
         second = run.worker(f"after-the-backup-{number}")
-        run.progress(3_000)
+        run.progress(1_000)
         run.end(second)
         with run.rig.clickhouse_down() as data:
             emptied(data)
             shutil.copytree(backup, data, symlinks=True, dirs_exist_ok=True)
         run.injected("ClickHouse restored")
         third = run.worker(f"after-the-restore-{number}")
-        run.progress(3_000)
+        run.progress(1_000)
         run.end(third)
     run.worker("last")

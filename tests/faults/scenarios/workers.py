@@ -25,9 +25,7 @@ def worker_killed(run: Run) -> None:
         run.injected("SIGKILL of a worker")
 
 
-@scenario(
-    "SIGKILL of all workers at once", "the workers that come after them finish every open claim", rounds=2, quick=True
-)
+@scenario("SIGKILL of all workers at once", "the workers that come after them finish every open claim", rounds=2)
 def all_workers_killed(run: Run) -> None:
     for _ in run.rounds():
         run.progress()
@@ -53,7 +51,6 @@ def worker_stopped_in_order(run: Run) -> None:
     "SIGTERM of the only worker while no broker can be reached",
     "it ends with exit code 0; its successor goes on",
     setup=BY_HAND,
-    quick=True,
 )
 def worker_stopped_without_a_broker(run: Run) -> None:
     worker = run.worker("without-a-broker", settings=_PATIENT)
@@ -70,7 +67,6 @@ def worker_stopped_without_a_broker(run: Run) -> None:
     "workers join and leave under load: 1, 2, 3, and 1 again",
     "each counts; those that leave end with exit code 0; the first goes on alone",
     setup=BY_HAND,
-    quick=True,
 )
 def workers_come_and_go(run: Run) -> None:
     kept: subprocess.Popen[bytes] | None = None

@@ -35,7 +35,6 @@ for _step in STEPS:
         f"SIGSTOP at the step `{_step}` until the partitions have moved and their new owner counts, then SIGCONT",
         "what the sleeper had in hand is refused or dropped",
         name=f"zombie-at-{_step}",
-        quick=_step == "claimed",
     )(wakes_up_after(_step))
 
 
@@ -45,7 +44,7 @@ for _step in STEPS:
 )
 def zombie_in_a_recovery(run: Run) -> None:
     for _ in run.rounds():
-        for step in RECOVERY:
+        for step in run.some(RECOVERY):
             run.all_count()
             planned = run.rig.plan.add("stop", step)
             while run.rig.plan.taken_by(planned) is None:
