@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.faults.run import Result
 RESULT = "result of a scenario"
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """One line for each scenario that ran, and their sums."""
     reports = [report for what in ("passed", "failed") for report in terminalreporter.getreports(what)]
     results = [
@@ -31,7 +32,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             for report in terminalreporter.getreports(what)
             if report.when != "call" or dict(report.user_properties).get(RESULT, {"right": True})["right"]
         ]
-        command = f"make test-faults-long FAULTS_REPEATS={os.environ.get('FAULTS_REPEATS', '0')}"
+        repeats = os.environ.get("FAULTS_REPEATS", "0")
+        command = f"FAULTS_REPEATS={repeats} pytest {shlex.join(config.invocation_params.args)}"
         Path(path).write_bytes(encode(header("faults", command) | {"runs": results, "failed": failed}))
     if results:
         terminalreporter.section("faults: every key compared with the truth")

@@ -1,12 +1,13 @@
-"""`python -m tests.faults.table [RESULTS]`: write the table of all scenarios into docs/protocol.md.
+"""`python -m tests.faults.table [RESULTS ...]`: write the table of all scenarios into docs/protocol.md.
 
-With what FAULTS_RESULTS left of a test run, also the table of its runs, right and wrong ones.
+With what FAULTS_RESULTS left of test runs, also the table of their runs, right and wrong ones.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from loadtest.document import Document, publish, read
@@ -46,6 +47,16 @@ def runs_sheet(document: Document) -> Sheet:
     return Sheet("Runs", ("scenario", "broker", "runs", "right", "events", "faults", "lost", "doubled"), rows)
 
 
+def together(documents: Sequence[Document]) -> Document:
+    """Several files of results as one: all their runs, by all their commands; the rest is of the last."""
+    return {
+        **documents[-1],
+        "command": "`, `".join(document["command"] for document in documents),
+        "runs": [run for document in documents for run in document["runs"]],
+        "failed": [test for document in documents for test in document["failed"]],
+    }
+
+
 def _row(name: str, broker: str, runs: list[Result]) -> tuple[str, ...]:
     sums = (
         len(runs),
@@ -71,6 +82,6 @@ if __name__ == "__main__":
     page = PAGE.read_text()
     begin, end = _place(page)
     PAGE.write_text(page[:begin] + rendered() + page[end:])
-    for results in sys.argv[1:]:
-        document = read(Path(results))
+    if len(sys.argv) > 1:
+        document = together([read(Path(results)) for results in sys.argv[1:]])
         publish(document, [runs_sheet(document)], PAGE)

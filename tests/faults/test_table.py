@@ -10,7 +10,7 @@ from loadtest.document import Document
 from tagpulse.stack.broker import BrokerKind
 from tests.faults.run import FLOOD, Result
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.table import runs_sheet
+from tests.faults.table import runs_sheet, together
 
 WHOLE = {(s.name, broker.value) for s in SCENARIOS.values() for broker in s.brokers}
 WHOLE |= {(FLOOD, broker.value) for broker in BrokerKind}
@@ -44,3 +44,12 @@ def test_where_a_run_was_not_compared_nothing_is_published() -> None:
 def test_what_did_not_run_is_named() -> None:
     with pytest.raises(ValueError, match=r"did not run: flood \(kafka\)"):
         runs_sheet(results(WHOLE - {(FLOOD, "kafka")}))
+
+
+def test_files_of_results_are_taken_together() -> None:
+    part = {("chaos", "kafka"), (FLOOD, "kafka")}
+    one = results(WHOLE - part) | {"command": "first", "date": "2026-01-01"}
+    other = results(part, failed=("test_x",)) | {"command": "second", "date": "2026-01-02"}
+    whole = together([one, other])
+    assert (whole["command"], whole["date"], whole["failed"]) == ("first`, `second", "2026-01-02", ["test_x"])
+    assert runs_sheet(whole | {"failed": []}).rows == runs_sheet(results(WHOLE)).rows
