@@ -25,6 +25,7 @@ from sinks.analytics import (
     filled,
     view_parameters,
 )
+from sinks.campaigns import Campaign, Campaigns
 from sinks.client import connect
 from sinks.errors import QueryError
 from sinks.migrations import Retention, migrate, shipped_views
@@ -57,6 +58,7 @@ def client(clickhouse: Server) -> Iterator[Client]:
     rng = random.Random(7)
     rules = Rules(tag_groups={"kind": ("love", "kindness")})
     count(client, ((e.kind, e.record(rng)) for e in EVENTS), rules, at("2025-06-01").timestamp())
+    Campaigns(client).define(Campaign("kind", ("kindness", "love")), 0)
     yield client
     client.command("DROP DATABASE test_answers")
     client.close()
@@ -378,7 +380,8 @@ def call(view: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         bound = {"DateTime('UTC')": YEAR.until if "until" in name else YEAR.since, "Array(String)": []}
         values[name] = given.get(name, harmless.get(name, bound.get(kind, "")))
     arguments = ", ".join(f"{name} = {{{name}:{kind}}}" for name, kind in view_parameters(view).items())
-    return f"SELECT * FROM {view}({arguments})", values
+    columns = "* EXCEPT videos" if view == "campaign_cells" else "*"  # which are sketches there
+    return f"SELECT {columns} FROM {view}({arguments})", values
 
 
 # ---- the grain that a view chooses by itself ----------------------------------------------------------
@@ -456,13 +459,17 @@ FIXED = {"event", "grain", "step", "of", "measure"}
     ("view", "parameter"), [(v, p) for v, p, kind in PARAMETERS if "String" in kind and p not in FIXED]
 )
 def test_no_text_in_a_parameter_is_more_than_text(client: Client, view: str, parameter: str) -> None:
-    """A hostile value that nothing is called finds what any unknown name finds."""
+    """A hostile value that nothing is called finds what any unknown name finds, and less than there is."""
+    given: dict[str, Any] = {"campaign": "kind"}
+    if view == "rising_hashtags":
+        given = {"at": at("2024-03-01T01:00"), "grain": "hour", "days": 28, "z": 0.0}
 
     def found(value: str) -> list[Any]:
         array = "Array" in view_parameters(view)[parameter]
-        return list(client.query(*call(view, {parameter: [value] if array else value})).result_rows)
+        return list(client.query(*call(view, given | {parameter: [value] if array else value})).result_rows)
 
     nothing = found("a name that nothing has")
+    assert nothing != client.query(*call(view, given)).result_rows, "without a filter it finds more"
     for value in (
         "x' OR '1'='1",
         "x'], ['heart",
