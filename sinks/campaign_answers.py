@@ -61,9 +61,12 @@ class CampaignAnswers:
         """The same, window by window of the period's grain: sinks/views/campaign_series.sql."""
         return self._ask("campaign_series", {"campaign": name} | _bounds(period))
 
-    def countries(self, name: str, event: str, period: Period, limit: int = 10) -> list[Row]:
-        """Countries by one event type: sinks/views/campaign_countries.sql."""
-        return self._ask("campaign_countries", {"campaign": name, "event": event, "limit": limit} | _bounds(period))
+    def countries(
+        self, name: str, event: str, period: Period, limit: int = 10, *, own_period: bool = True
+    ) -> list[Row]:
+        """Countries by one event type: sinks/views/campaign_countries.sql. False: also outside of its own period."""
+        given = {"campaign": name, "event": event, "limit": limit}
+        return self._ask("campaign_countries", given | _bounds(period, own_period))
 
     def hashtags(self, name: str, period: Period, limit: int = 10) -> list[Row]:
         """The campaign's hashtags, each for itself: sinks/views/campaign_hashtags.sql."""

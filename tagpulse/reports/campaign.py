@@ -18,6 +18,7 @@ from tagpulse.reports.words import quoted_bounds, quoted_change, quoted_number
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+_ALL_COUNTRIES = 1_000
 EVENTS = ("video_creation", "sticker_use", "video_view")
 MEANING = {"video_creation": "videos created", "sticker_use": "sticker uses", "video_view": "views"}
 
@@ -44,7 +45,10 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class CampaignReport:
-    """Times are UTC. `series` is by the period's grain; `countries` is by event type; `exact_from` None: always."""
+    """Times are UTC. `series` is by the period's grain; `exact_from` None: always.
+
+    `countries` is by event type; `places_climbed` against the period before is None for who was not there.
+    """
 
     campaign: Campaign
     period: Period
@@ -57,6 +61,14 @@ class CampaignReport:
     completeness: Completeness
     rejects: int
     made_at: datetime
+
+    def points(self, event: str) -> list[tuple[datetime, int, int]]:
+        """The windows of one event type: begin, at least, at most."""
+        return [
+            (row["window_start"].replace(tzinfo=UTC), row["at_least"], row["at_most"])
+            for row in self.series
+            if row["event_type"] == event
+        ]
 
     def quality(self) -> list[str]:
         """What a reader must know before quoting, as sentences."""
@@ -135,13 +147,24 @@ def gather(
             _headline(event, totals.get(event), former.get(event), before is not None, exact_from, period)
             for event in _events(campaign)
         ],
-        {event: answers.countries(name, event, period, limit) for event in _events(campaign)},
+        {event: _countries(answers, name, event, period, before, limit) for event in _events(campaign)},
         answers.series(name, period),
         answers.hashtags(name, period, limit),
         Completeness.of(Analytics(client).completeness(period), period, now),
         answers.rejects(period),
         now,
     )
+
+
+def _countries(
+    answers: CampaignAnswers, name: str, event: str, period: Period, before: Period | None, limit: int
+) -> list[Row]:
+    former = answers.countries(name, event, before, _ALL_COUNTRIES, own_period=False) if before else []
+    places = {row["country"]: place for place, row in enumerate(former, 1)}
+    return [
+        row | {"places_climbed": places[row["country"]] - place if row["country"] in places else None}
+        for place, row in enumerate(answers.countries(name, event, period, limit), 1)
+    ]
 
 
 def _events(campaign: Campaign) -> Sequence[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from xml.etree.ElementTree import Element, tostring
 
 from tagpulse.reports.campaign import MEANING, CampaignReport, Headline
 from tagpulse.reports.plot import time_line
-from tagpulse.reports.words import quoted_bounds, quoted_number
+from tagpulse.reports.words import quoted_bounds, quoted_climb, quoted_number
 
 _GRAINS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _STYLE = """
@@ -86,11 +86,7 @@ def _numbers(headline: Headline) -> str:
 def _time_lines(report: CampaignReport) -> Iterable[Element]:
     period = report.period
     for headline in report.headlines:
-        points = [
-            (row["window_start"].replace(tzinfo=UTC), row["at_least"], row["at_most"])
-            for row in report.series
-            if row["event_type"] == headline.event
-        ]
+        points = report.points(headline.event)
         name = MEANING[headline.event].capitalize()
         yield _of("h3", f"{name}, by {period.grain}")
         if points:
@@ -110,8 +106,10 @@ def _countries(report: CampaignReport) -> Iterable[Element]:
         for rank, row in enumerate(rows, 1):
             bar = _of("td", _of("div", style=f"width:{100 * row['share'] / most:.1f}%"), klass="bar")
             numbers = [_number(quoted_bounds(row["at_least"], row["at_most"])), _number(f"{row['share']:.1%}")]
-            cells.append([_of("td", str(rank)), _of("td", row["country_name"]), *numbers, bar])
-        yield _table(["", "country", "*" + MEANING[event], "*share", ""], cells)
+            climbed = [_number(quoted_climb(row["places_climbed"]))] if report.before else []
+            cells.append([_of("td", str(rank)), _of("td", row["country_name"]), *numbers, bar, *climbed])
+        places = ["*places climbed"] if report.before else []
+        yield _table(["", "country", "*" + MEANING[event], "*share", "", *places], cells)
 
 
 def _hashtags(report: CampaignReport) -> Element:

@@ -9,26 +9,20 @@ from xml.etree.ElementTree import Element, SubElement
 from tagpulse.reports.words import quoted_number
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 860, 190, 84, 26, 12
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+#: Begin of a window, at least, at most.
+Point = tuple[datetime, int, int]
 #: Nobody sees more steps than this.
 MAX_STEPS = 430
 
 
-def time_line(
-    points: Sequence[tuple[datetime, int, int]], since: datetime, until: datetime, step: timedelta, label: str
-) -> Element:
+def time_line(points: Sequence[Point], since: datetime, until: datetime, step: timedelta, label: str) -> Element:
     """Bars from (window, at least, at most): filled up to the first, pale up to the second. Times are UTC.
 
     Where there are more windows than MAX_STEPS, neighbours are added up.
     """
-    windows = max(1, round((until - since) / step))
-    together = -(-windows // MAX_STEPS)
-    steps = -(-windows // together)
-    sums = [[0, 0] for _ in range(steps)]
-    for window, at_least, at_most in points:
-        place = int((window - since) / step) // together
-        if 0 <= place < steps:
-            sums[place][0] += at_least
-            sums[place][1] += at_most
+    sums, _ = summed(points, since, until, step, MAX_STEPS)
+    steps = len(sums)
     most = max((high for _, high in sums), default=0) or 1
     svg = Element("svg", {"viewBox": f"0 0 {_WIDTH} {_HEIGHT}", "role": "img", "aria-label": label})
     SubElement(svg, "title").text = label
@@ -59,6 +53,27 @@ def time_line(
         form = "%d %b %H:%M" if until - since < timedelta(days=5) else "%d %b %Y"
         SubElement(svg, "text", text).text = moment.strftime(form)
     return svg
+
+
+def summed(
+    points: Sequence[Point], since: datetime, until: datetime, step: timedelta, most_steps: int
+) -> tuple[list[tuple[int, int]], timedelta]:
+    """`points` in `most_steps` steps or fewer, at least and at most; how long each is."""
+    windows = max(1, round((until - since) / step))
+    together = -(-windows // most_steps)
+    sums = [[0, 0] for _ in range(-(-windows // together))]
+    for window, at_least, at_most in points:
+        place = int((window - since) / step) // together
+        if 0 <= place < len(sums):
+            sums[place][0] += at_least
+            sums[place][1] += at_most
+    return [(low, high) for low, high in sums], together * step
+
+
+def blocks(heights: Sequence[int]) -> str:
+    """A bar of a text for each height; nothing is a space, the least of something is seen."""
+    most = max(heights, default=0) or 1
+    return "".join(_BLOCKS[-(-height * (len(_BLOCKS) - 1) // most)] for height in heights)
 
 
 def _y(value: float, most: int, inner: int) -> float:

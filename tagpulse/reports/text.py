@@ -8,8 +8,12 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tagpulse.reports.campaign import MEANING, CampaignReport
+from tagpulse.reports.plot import blocks, summed
+from tagpulse.reports.words import quoted_climb, quoted_length, quoted_number
 from tagpulse.untrusted import for_spreadsheet
 
+#: As many bars as go on a line.
+_STEPS = 60
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 
 
@@ -19,13 +23,16 @@ def markdown(report: CampaignReport) -> str:
     lines = [f"# Campaign {_plain(report.campaign.name)}", ""]
     lines += [f"{period.since:%Y-%m-%d %H:%M} to {period.until:%Y-%m-%d %H:%M} UTC", ""]
     lines += [f"- **{h.quote}**, {h.answer}" for h in report.headlines]
+    lines += ["", "## Time line", "", "```", *(_time_line(report, h.event) for h in report.headlines), "```"]
+    places = ["places climbed"] if report.before else []
     for event, rows in report.countries.items():
         lines += ["", f"## Countries by {MEANING[event]}", ""]
         cells = [
             [str(n), _plain(r["country_name"]), f"{r['at_least']:,}", f"{r['at_most']:,}", f"{r['share']:.1%}"]
+            + [quoted_climb(r["places_climbed"]) for _ in places]
             for n, r in enumerate(rows, 1)
         ]
-        lines += _table(["", "country", "at least", "at most", "share"], cells)
+        lines += _table(["", "country", "at least", "at most", "share", *places], cells)
     if report.hashtags:
         lines += ["", "## Hashtags", ""]
         cells = [[_plain(r["display"]), f"{r['creations']:,}", f"{r['views']:,}"] for r in report.hashtags]
@@ -35,6 +42,14 @@ def markdown(report: CampaignReport) -> str:
         lines += _table(["", "change"], [[MEANING[h.event], h.change] for h in report.headlines])
     lines += ["", "## Quality of the data", "", *(f"- {note}" for note in report.quality())]
     return "\n".join(lines) + "\n"
+
+
+def _time_line(report: CampaignReport, event: str) -> str:
+    """One measure as bars of text, at most where only bounds are known."""
+    period = report.period
+    sums, step = summed(report.points(event), period.since, period.until, period.grain.length, _STEPS)
+    heights = [high for _, high in sums]
+    return f"{MEANING[event]:<15}|{blocks(heights)}| {quoted_length(step)} each, at most {quoted_number(max(heights))}"
 
 
 def table(report: CampaignReport) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 _TENTH = Decimal("0.1")
@@ -27,6 +28,21 @@ def quoted_bounds(at_least: int, at_most: int) -> str:
         return quoted_number(at_least)
     least, most = quoted_number(at_least, ROUND_FLOOR), quoted_number(at_most, ROUND_CEILING)
     return f"about {least}" if least == most else f"between {least} and {most}"
+
+
+def quoted_climb(places: int | None) -> str:
+    """How many places a country climbed: "+2", "-1", "=", "new"."""
+    if places is None:
+        return "new"
+    return f"{places:+d}" if places else "="
+
+
+def quoted_length(length: timedelta) -> str:
+    """A length of whole minutes, in the largest unit that is exact: "24 min", "3 h", "2 d"."""
+    for unit, word in ((timedelta(days=1), "d"), (timedelta(hours=1), "h")):
+        if not length % unit:
+            return f"{length // unit} {word}"
+    return f"{length // timedelta(minutes=1)} min"
 
 
 def quoted_change(now: int, before: int) -> str:

@@ -19,7 +19,8 @@ from sinks.errors import CampaignError
 from streams.rules import MAX_GROUPS, Rules
 from tagpulse.campaigns.definition import check_new
 from tagpulse.cli import cli
-from tagpulse.reports.words import quoted_bounds, quoted_change, quoted_number
+from tagpulse.reports.plot import blocks
+from tagpulse.reports.words import quoted_bounds, quoted_change, quoted_length, quoted_number
 from tests.conftest import Server
 from tests.counted import count
 
@@ -230,6 +231,44 @@ def test_a_report_for_mails_and_spreadsheets(run: Run, counted: Client) -> None:
     windows = [row for row in rows if row["what"] == "window" and row["event_type"] == "video_creation"]
     assert sum(int(row["at_most"]) for row in windows) == 40
     assert "'" + FORMULA in {row["key"] for row in rows}
+
+
+def test_a_report_says_how_many_places_a_country_climbed(run: Run, database: Client, tmp_path: Path) -> None:
+    Campaigns(database).define(Campaign("hearts", (), ("heart",)), 0)
+    uses = {36: {"US": 3, "PH": 2}, 5: {"PH": 4, "US": 1, "BR": 2}}
+    events = [
+        {
+            "type": "sticker_use", "ts": (NOW - timedelta(hours=hours, minutes=n)).isoformat(), "sticker": "heart",
+            "country": country, "video_id": str(n), "hashtags": [],
+        }
+        for hours, by_country in uses.items()
+        for country, number in by_country.items()
+        for n in range(number)
+    ]  # fmt: skip
+    count(database, events, NOW, Rules())
+    report = ("report", "campaign", "hearts", *since(1))
+    found = json.loads(run(*report, "--format", "json").output)["countries"]["sticker_use"]
+    assert [(row["country"], row["places_climbed"]) for row in found] == [("PH", 1), ("BR", None), ("US", -2)]
+    said = run(*report).output
+    assert "| 1 | Philippines | 4 | 4 | 57.1% | +1 |" in said
+    assert "| 2 | Brazil | 2 | 2 | 28.6% | new |" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("sticker uses")]
+    bars = line.split("|")[1]
+    assert 1 <= len(bars.strip()) <= 2, "all within minutes"
+    run(*report, "--out", str(tmp_path / "r.html"))
+    words = Elements((tmp_path / "r.html").read_text()).words
+    assert "places climbed" in words
+    assert words[words.index("United States") :].index("-2") < 6
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(24, "24 min"), (90, "90 min"), (180, "3 h"), (2_880, "2 d")])
+def test_a_length_in_its_largest_unit(minutes: int, said: str) -> None:
+    assert quoted_length(timedelta(minutes=minutes)) == said
+
+
+def test_bars_of_text_show_what_is_there() -> None:
+    assert blocks([0, 1, 500, 1000]) == " ▁▄█"
+    assert blocks([0, 0]) == "  "
 
 
 def test_a_report_as_a_picture(run: Run, counted: Client, tmp_path: Path) -> None:
