@@ -85,6 +85,8 @@ class StackOptions:
     worker_grace_s: float = 40.0
     """Longer than the 30 s a worker gives itself to finish the delta in hand."""
     server_grace_s: float = 15.0
+    kafka_grace_s: float = 60.0
+    """The last node of several waits five seconds for a quorum that is gone; on a busy machine far longer."""
     restart_first_s: float = 0.5
     restart_most_s: float = 30.0
     restart_well_after_s: float = 60.0

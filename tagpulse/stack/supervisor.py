@@ -137,7 +137,7 @@ class Stack:
                 self.directory.logs,
                 nodes=options.kafka_nodes,
                 port=options.kafka_port,
-                grace_s=options.server_grace_s,
+                grace_s=options.kafka_grace_s,
                 lock=self.directory.lock,
             )
         if kept.exists():

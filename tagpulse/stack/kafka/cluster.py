@@ -39,7 +39,7 @@ class KafkaCluster:
         *,
         nodes: int = 1,
         port: int = 0,
-        grace_s: float = 15.0,
+        grace_s: float = 60.0,
         lock: int | None = None,
     ) -> None:
         """`port`: of the first node, the others follow; 0: free ones are chosen. `logs`: what the processes say."""
