@@ -24,7 +24,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for name, value in report.user_properties
         if name == RESULT
     ]
-    if path := os.environ.get("FAULTS_RESULTS"):
+    # Of several processes that share the tests, the one that has all reports writes.
+    if (path := os.environ.get("FAULTS_RESULTS")) and not hasattr(config, "workerinput"):
         # A run that was compared is a result, even a wrong one. What failed in another way is not.
         failed = [
             report.nodeid
