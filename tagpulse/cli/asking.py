@@ -107,15 +107,17 @@ def campaign_answers(settings: Settings) -> CampaignAnswers:
     return CampaignAnswers(analyst(settings))
 
 
-def inexact(settings: Settings, period: Period, *tags: str) -> list[str]:
-    """Notes on those of `tags` that are campaigns (@name) and were not counted as one in all of `period`."""
-    names = {tag[1:] for tag in tags if tag.startswith("@")}
-    states = campaign_answers(settings).states() if names else []
+def inexact(settings: Settings, period: Period, tag: str) -> list[str]:
+    """A note where `tag` is a campaign (@name) that was not counted as one in all of `period`; else none."""
+    if not tag.startswith("@"):
+        return []
+    name = tag[1:]
+    begins = [s["exact_from"].replace(tzinfo=UTC) for s in campaign_answers(settings).states() if s["name"] == name]
     return [
         f"@{name} counts exactly from {since:%Y-%m-%d %H:%M} UTC on. Events before are missing here, all or some:"
         f" `tagpulse campaign show {name}` has bounds, `tagpulse campaign backfill {name}` counts what Kafka still has."
-        for name, since in sorted((state["name"], state["exact_from"].replace(tzinfo=UTC)) for state in states)
-        if name in names and period.since < since
+        for since in begins
+        if period.since < since
     ]
 
 

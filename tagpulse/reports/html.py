@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from xml.etree.ElementTree import Element, tostring
 
 from tagpulse.reports.campaign import MEANING, CampaignReport, Headline
 from tagpulse.reports.plot import time_line
 from tagpulse.reports.words import quoted_bounds, quoted_climb, quoted_number
 
-_GRAINS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _STYLE = """
 :root { --ink: #1c2529; --soft: #5d6a70; --line: #dde3e6; --ours: #0b6e99; --pale: #a9cddc; color-scheme: light }
 * { box-sizing: border-box }
@@ -90,7 +89,7 @@ def _time_lines(report: CampaignReport) -> Iterable[Element]:
         name = MEANING[headline.event].capitalize()
         yield _of("h3", f"{name}, by {period.grain}")
         if points:
-            yield time_line(points, period.since, period.until, _GRAINS[period.grain.value], f"{name} over time")
+            yield time_line(points, period.since, period.until, period.grain.length, f"{name} over time")
         else:
             yield _of("p", "No events.", klass="empty")
 

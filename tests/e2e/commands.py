@@ -9,6 +9,9 @@ from typing import Any
 
 from tests.e2e.harness import Stack
 
+#: What `tagpulse verify` may say against a topic.
+FAULTS = ("batches", "keys", "reject_faults", "chain_faults", "judged_otherwise")
+
 
 def run(stack: Stack, *arguments: str, given: bytes = b"", **settings: str) -> subprocess.CompletedProcess[bytes]:
     """`tagpulse` with `arguments`; `settings` are TAGPULSE_ variables. Never a traceback."""
@@ -28,5 +31,4 @@ def answer(stack: Stack, *arguments: str, code: int = 0) -> Any:
 
 def found_against(report: dict[str, Any]) -> list[Any]:
     """All that `tagpulse verify` says against any topic, but for what it could not recount."""
-    faults = ("batches", "keys", "reject_faults", "chain_faults", "judged_otherwise")
-    return [topic[name] for topic in report["topics"] for name in faults if topic[name]]
+    return [topic[name] for topic in report["topics"] for name in FAULTS if topic[name]]

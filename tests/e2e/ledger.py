@@ -24,7 +24,6 @@ _KEPT_RAW_BYTES = 64 * 1024
 _VIDEO_TOLERANCE = 0.03
 #: What stacks allow events to lie ahead of a worker's clock.
 _MAX_FUTURE_S = 600
-_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,6 @@ class Ledger:
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
     """Topic, partition -> the offset after the last record sent in this life of the broker."""
     _new: list[Event] = field(default_factory=list)
-    _by_clock: list[Event] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, records: Iterable[tuple[Record, Place]]) -> None:
@@ -88,23 +86,27 @@ class Ledger:
     def decide(self, clock_of: Callable[[Place], float]) -> None:
         """Settle what the clock decides. `clock_of`: unix time at which whoever counted a place judged it."""
         with self._lock:
-            undecided, self.undecided = self.undecided, {}
+            undecided, self.undecided, counted = self.undecided, {}, []
             for place, record in undecided.items():
                 assert record.event is not None
                 moment = datetime.fromisoformat(record.event["ts"])
                 if moment.timestamp() // 1 > (clock_of(place) + _MAX_FUTURE_S) // 1:
                     self.rejects[place] = record
                 else:
-                    self._by_clock.append(record.event)
+                    counted.append(record.event)
+            # Held against a clock already: none of them is too early any more.
+            self._add(counted, 1, datetime.now(UTC) + timedelta(days=1))
+
+    def _add(self, events: Sequence[Event], times: int, now: datetime) -> None:
+        with patch.object(plain, "_OLDEST", self.oldest):
+            _merge(self.truth, plain.compute(events, self.groups, now), times)
 
     def settle(self) -> Truth:
         """The truth about everything sent so far, at all three grains."""
-        with self._lock, patch.object(plain, "_OLDEST", self.oldest):
+        with self._lock:
             for times, events in _by_times_sent(self._new).items():
-                _merge(self.truth, plain.compute(events, self.groups, datetime.now(UTC)), times)
-            # These were looked at already: none of them lies beyond any clock.
-            _merge(self.truth, plain.compute(self._by_clock, self.groups, datetime.max.replace(tzinfo=UTC) - _DAY), 1)
-            self._new, self._by_clock = [], []
+                self._add(events, times, datetime.now(UTC))
+            self._new = []
         self.truth.rejects = Counter(record.reason for record in self.rejects.values())
         _add_hours(self.truth)
         return self.truth

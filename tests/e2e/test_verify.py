@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from loadtest.events import Event, Workload
-from tests.e2e.commands import answer, run
+from tests.e2e.commands import FAULTS, answer, run
 from tests.e2e.conftest import GROUPS
 from tests.e2e.damage import TABLES, add, added, at, insert_again, minute_rows
 from tests.e2e.harness import Stack
@@ -70,8 +70,7 @@ def views(report: dict[str, Any]) -> dict[str, Any]:
 
 def clean(topic: dict[str, Any]) -> bool:
     """Whether nothing at all is said against a topic."""
-    lists = ("batches", "keys", "reject_faults", "chain_faults", "judged_otherwise", "not_recounted")
-    return not any(topic[name] for name in lists)
+    return not any(topic[name] for name in (*FAULTS, "not_recounted"))
 
 
 def test_the_ledger_tells_what_is_lost_and_doubled(stack: Stack, batch: Batch) -> None:

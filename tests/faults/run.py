@@ -76,7 +76,6 @@ class Run:
         self.seed = crc32(scenario.name.encode()) + repeat
         self.dice = random.Random(self.seed)
         self.faults: Counter[str] = Counter()
-        self._sent_before = rig.stack.ledger.sent
         self._by_hand: list[subprocess.Popen[bytes]] = []
 
     # -- for bodies -----------------------------------------------------------------------------------------
@@ -90,11 +89,6 @@ class Run:
         if not self._short:
             return whole
         return [whole[place] for place in sorted(self.dice.sample(range(len(whole)), number))]
-
-    @property
-    def sent(self) -> int:
-        """Records sent since the run began."""
-        return self.stack.ledger.sent - self._sent_before
 
     @cached_property
     def records(self) -> Sequence[Record]:

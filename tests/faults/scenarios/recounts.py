@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -71,11 +72,12 @@ def clock_is_wrong(run: Run) -> None:
             ],
         )
     run.stack.wait_counted()
-    clocks = run.stack.rows(
-        "SELECT topic, partition, first, next, clock, incarnation FROM claims WHERE done AND first < next"
-    )
-    in_force = max(row[5] for row in clocks)
-    claimed = {row[:2]: sorted(r[2:5] for r in clocks if r[:2] == row[:2] and r[5] == in_force) for row in clocks}
+    claimed = defaultdict(list)
+    for *partition, first, next_, clock in run.stack.rows(
+        "SELECT topic, partition, first, next, clock FROM claims WHERE done AND first < next"
+        " AND incarnation = (SELECT max(incarnation) FROM claims) ORDER BY first"
+    ):
+        claimed[tuple(partition)].append((first, next_, clock))
     shifts = set()
 
     def clock_of(place: Place) -> float:
