@@ -115,9 +115,14 @@ class Run:
         """Wait until `process` has ended."""
         self.stack.wait_for(lambda: not runs(process), f"process {process.pid} has ended")
 
+    def claims_of(self, name: str) -> int:
+        """How many claims the worker `name` has finished."""
+        query = f"SELECT count() FROM claims WHERE worker = '{name}' AND done AND first < next"
+        return int(self.stack.rows(query)[0][0])
+
     def has_counted(self, name: str, claims: int = 1) -> None:
         """Wait until the worker `name` has finished so many claims."""
-        self.true(f"SELECT count() >= {claims} FROM claims WHERE worker = '{name}' AND done AND first < next")
+        self.stack.wait_for(lambda: self.claims_of(name) >= claims, f"{name} has finished {claims} claims")
 
     def moment(self, longest_s: float = 0.6) -> None:
         """Let a random moment pass, so that a fault does not always hit the same place."""
