@@ -104,6 +104,8 @@ def questions(year: int) -> dict[str, Question]:
             "hashtag", use, may, measure="videos", stickers=["sticker1"]
         ),
         "top hashtags by uses, year": lambda a: a.top("hashtag", use, whole),
+        "top hashtags by uses in a country, year": lambda a: a.top("hashtag", use, whole, countries=["PH"]),
+        "top hashtags by videos, year": lambda a: a.top("hashtag", use, whole, measure="videos"),
         "top stickers by videos, year": lambda a: a.top("sticker", use, whole, measure="videos"),
         "top stickers with a tag, year": lambda a: a.top("sticker", use, whole, hashtags=["tag1"]),
         "distinct videos of 3 stickers, year": lambda a: a.distinct_videos(

@@ -179,8 +179,7 @@ def shipped_views() -> dict[str, str]:
     """The views of this build: name -> SQL, with what they have in common filled in."""
     texts = {entry.name.removesuffix(".sql"): entry.read_text() for entry in files("sinks").joinpath("views").iterdir()}
     views = {check_identifier(name): texts[name] for name in sorted(texts) if not name.startswith("_")}
-    # What is in common may use what is in common: `_question` stands on `_engagement`.
-    for common in ("_ranked", "_question", "_engagement", "_chosen", "_step", "_event_type"):
+    for common in _COMMON:
         filling = "\n".join(line for line in texts[common].splitlines() if not line.startswith("--"))
         views = {name: text.replace(f"{{{common[1:]}}}", filling) for name, text in views.items()}
     return {
@@ -188,6 +187,11 @@ def shipped_views() -> dict[str, str]:
     }
 
 
+#: In this order: a later one may stand in an earlier one.
+_COMMON = (
+    "_ranking_of_days", "_ranking", "_ranked", "_ranked_days", "_by_hashtag",
+    "_question", "_engagement", "_chosen", "_step", "_event_type",
+)  # fmt: skip
 _MOMENTS = re.compile(r"\{(\w+):DateTime\('UTC'\)\}")
 
 

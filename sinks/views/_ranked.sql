@@ -1,17 +1,15 @@
--- What `{ranked}` stands for in `top.sql`: the rows that are ranked, each with the name that it counts for.
+-- What `{ranked}` stands for in `_ranking.sql`: the rows that are ranked, each with the name that it counts for.
 (
     SELECT
-        multiIf(
-            CAST({of:String}, 'Enum8(''hashtag'' = 1, ''sticker'' = 2, ''country'' = 3)') = 'hashtag', hashtag,
-            {of:String} = 'sticker', toString(sticker),
-            toString(country)) AS name,
-        hashtag,
+        if(CAST({of:String}, 'Enum8(''hashtag'' = 1, ''sticker'' = 2, ''country'' = 3)') = 'hashtag', hashtag,
+           if({of:String} = 'sticker', toString(sticker), toString(country))) AS name,
         events,
         videos
     FROM {engagement}
     WHERE NOT throwIf(
         {of:String} != 'hashtag' AND length({hashtags:Array(String)}) > 1,
         'tagpulse: hashtags must be one at most, unless hashtags are ranked')
+      AND NOT {by_hashtag}
       AND event_type = {event_type}
       AND multiIf(
           notEmpty({hashtags:Array(String)}), hashtag IN {hashtags:Array(String)},

@@ -3,7 +3,6 @@
 --   hashtags, stickers and countries (arrays, [] = no filter), since and until (UTC, [since, until)), grain
 --   (auto | minute | hour | day, see docs/queries.md), limit.
 -- Units: display = how people write it; events = uses, creations or views; videos = distinct videos (sticker_use only, within about 1 %).
--- Of hashtags by events, first the leaders by their events alone, then their videos: sketches of all need memory and time.
 -- Of hashtags, `hashtags` are the ones to compare, and a video with several stands in the row of each: the rows must not be
 -- added up. Of stickers and countries, `hashtags` may hold one (which stickers go with a tag?): more would count a
 -- video with two of them twice, and are refused.
@@ -20,19 +19,8 @@ FROM
 ) AS names
 RIGHT ANY JOIN
 (
-    SELECT
-        name,
-        sum(events) AS events,
-        uniqCombined64Merge(14)(videos) AS videos
-    FROM {ranked}
-    WHERE {measure:String} = 'videos'
-       OR if({of:String} = 'hashtag', hashtag, '') IN
-          (
-              SELECT hashtag FROM {ranked} WHERE {of:String} = 'hashtag' AND {measure:String} = 'events'
-              GROUP BY hashtag ORDER BY sum(events) DESC, hashtag LIMIT {limit:UInt32}
-          )
-       OR {of:String} != 'hashtag' AND {measure:String} = 'events'
-    GROUP BY name
+    SELECT name, events, videos
+    FROM ({ranking_of_days} UNION ALL {ranking})
     ORDER BY if(CAST({measure:String}, 'Enum8(''events'' = 1, ''videos'' = 2)') = 'videos', videos, events) DESC, events DESC, name
     LIMIT {limit:UInt32}
 ) AS counts ON names.name = counts.name

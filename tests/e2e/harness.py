@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 DEADLINE_S = 120.0
+#: What rankings read of the days, in two numbers.
+_DAYS_BY_HASHTAG = (
+    "SELECT count(), sum(cityHash64(*)) FROM (SELECT event_type, hashtag, window_start, sum(events),"
+    " uniqCombined64Merge(14)(videos) FROM engagement_day GROUP BY event_type, hashtag, window_start)"
+)
 #: The first event time that a stack of these tests takes, so that one insert may span 300 months.
 OLDEST = datetime(2001, 1, 1, tzinfo=UTC)
 #: All grains of every year are kept, so that all can be compared; a dead worker is missed soon.
@@ -247,6 +252,8 @@ class Stack:
         )
         differences = self.ledger.differences(self.client, incarnation=incarnation)
         assert not differences, "\n".join([*differences[:40], self.state()])
+        rankings = [self.rows(f"{_DAYS_BY_HASHTAG} SETTINGS optimize_use_projections = {used}") for used in (0, 1)]
+        assert rankings[0] == rankings[1], f"the projection by_hashtag differs from its table: {rankings}"
         self._compared = self.ledger.sent
 
     # -- waiting and telling -------------------------------------------------------------------------------
