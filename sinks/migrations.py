@@ -182,9 +182,12 @@ def shipped_views() -> dict[str, str]:
     for common in _COMMON:
         filling = "\n".join(line for line in texts[common].splitlines() if not line.startswith("--"))
         views = {name: text.replace(f"{{{common[1:]}}}", filling) for name, text in views.items()}
-    return {
-        name: text.replace("{lengths}", _lengths(text)).replace("{first}", _first(text)) for name, text in views.items()
-    }
+    for length in ("3600", "86400"):
+        views = {
+            name: text.replace(f"{{odd_seconds_of_{length}}}", _odd_seconds(text, length))
+            for name, text in views.items()
+        }
+    return {name: text.replace("{first}", _first(text)) for name, text in views.items()}
 
 
 #: In this order: a later one may stand in an earlier one.
@@ -195,15 +198,15 @@ _COMMON = (
 _MOMENTS = re.compile(r"\{(\w+):DateTime\('UTC'\)\}")
 
 
-def _lengths(view: str) -> str:
-    """Seconds, as a ClickHouse array, of which every window that `view` may read must be a divisor."""
+def _odd_seconds(view: str, length: str) -> str:
+    """Seconds by which bounds, steps and hops of `view` exceed multiples of `length`, in all, as an expression."""
     found = [f"toUInt32({{{name}:DateTime('UTC')}})" for name in sorted({*_MOMENTS.findall(view)})]
     found += [f"{{{name}:UInt32}}" for name in ("size", "hop") if f"{{{name}:UInt32}}" in view]
     if "{step:String}" in view:
         found.append("multiIf({step:String} = 'minute', 60, {step:String} = 'hour', 3600, 86400)")
     if "{at:" in view:
         found.append("3600")  # what is on the rise is asked of an hour
-    return f"[{', '.join(found)}]"
+    return " + ".join(f"{each} % {length}" for each in found)
 
 
 def _first(view: str) -> str:

@@ -11,10 +11,8 @@
         'tagpulse: hashtags must be one at most, unless hashtags are ranked')
       AND NOT {by_hashtag}
       AND event_type = {event_type}
-      AND multiIf(
-          notEmpty({hashtags:Array(String)}), hashtag IN {hashtags:Array(String)},
-          {of:String} = 'hashtag', hashtag != '' AND NOT startsWith(hashtag, '@'),
-          hashtag = '')
+      AND if(notEmpty({hashtags:Array(String)}), hashtag IN {hashtags:Array(String)},
+             if({of:String} = 'hashtag', hashtag != '' AND NOT startsWith(hashtag, '@'), hashtag = ''))
       AND ({of:String} != 'sticker' OR sticker != '')
       AND (empty({stickers:Array(String)}) OR sticker IN {stickers:Array(String)})
       AND (empty({countries:Array(String)}) OR country IN {countries:Array(String)})
